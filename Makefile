@@ -1,0 +1,107 @@
+# Every target makes what it needs: a virtual environment in .venv, the packages, the native module.
+#
+#   make demo      find and count blood cells in a photograph, and prove the result
+#   make test      the whole test suite, then the parts that touch untrusted bytes under AddressSanitizer
+#   make train     train the demo's network again
+#   make bench     speed against named peers
+#   make lint      ruff, mypy, clang-format; make format repairs
+#   make sanitize  the second half of make test
+#
+# PYTHON=python3.12 chooses the interpreter; PHOTO=cells.jpg the demo's picture; ARGS="-k conv" goes to the tool.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test sanitize train bench lint format build clean
+
+PYTHON ?= python3
+PHOTO ?=
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+NATIVE_SOURCES := CMakeLists.txt $(wildcard cmake/*) $(shell find csrc -type f 2>/dev/null)
+LINTED_CXX := $(shell find csrc examples -name '*.hpp' -o -name '*.cpp' -o -name '*.h' 2>/dev/null)
+
+# The module is built without build isolation, so that a second build compiles only what changed.
+install = $(PIP) --no-build-isolation --editable '.[$(1)]'
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(STAMPS)/demo
+	$(BIN)/pyspike demo $(PHOTO) $(ARGS)
+
+test: $(STAMPS)/test
+	$(BIN)/python -m pytest -q $(ARGS)
+	@$(MAKE) --no-print-directory sanitize
+
+# A preloaded libasan must come first, and libstdc++ with it, or it cannot see exceptions being thrown.
+sanitize: $(STAMPS)/test
+	@source $(BIN)/activate && cmake --preset asan --log-level=WARNING && cmake --build --preset asan -- --quiet
+	PYSPIKE_TEST_NATIVE="$$(ls build/asan/_native*.so)" PYTHONMALLOC=malloc HYPOTHESIS_PROFILE=quick \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libstdc++.so)" \
+	  $(BIN)/python -m pytest -q -p no:cacheprovider $(wildcard tests/exact tests/bad_input) $(ARGS)
+
+train: $(STAMPS)/train
+	$(BIN)/python -m training.detect $(ARGS)
+
+bench: $(STAMPS)/test
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lint: $(STAMPS)/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(if $(LINTED_CXX),$(BIN)/clang-format --dry-run --Werror $(LINTED_CXX))
+
+format: $(STAMPS)/test
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+	$(if $(LINTED_CXX),$(BIN)/clang-format -i $(LINTED_CXX))
+
+build: $(STAMPS)/native
+
+clean:
+	rm -rf build $(VENV) pyspike/_native*.so
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "pyspike needs Python 3.11 or newer: install it (Debian: apt install python3) or say make PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python's venv module is missing: install it (Debian: apt install python3-venv)."; exit 1; }
+	@command -v "$${CXX:-c++}" >/dev/null || \
+	  { echo "A C++20 compiler is missing: install one (Debian: apt install g++)."; exit 1; }
+	@echo "Making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS)
+	@touch $@
+
+$(STAMPS)/tools: $(STAMPS)/venv constraints.txt
+	@echo "Installing build tools"
+	@$(PIP) cmake ninja numpy pybind11 scikit-build-core
+	@touch $@
+
+$(STAMPS)/native: $(STAMPS)/tools pyproject.toml $(NATIVE_SOURCES)
+	@echo "Building the native module"
+	@source $(BIN)/activate && $(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(STAMPS)/demo: $(STAMPS)/native
+	@echo "Installing what the demo needs"
+	@source $(BIN)/activate && $(call install,cli$(,)report$(,)onnx)
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/native
+	@echo "Installing what the tests need (PyTorch is large: this may take some minutes)"
+	@source $(BIN)/activate && $(call install,cli$(,)dev$(,)onnx$(,)report$(,)train)
+	@touch $@
+
+$(STAMPS)/train: $(STAMPS)/native
+	@echo "Installing what training needs (PyTorch is large: this may take some minutes)"
+	@source $(BIN)/activate && $(call install,cli$(,)onnx$(,)train)
+	@touch $@
+
+, := ,

@@ -1,0 +1,1 @@
+"""pyspike runs spiking neural networks exactly, with integer additions only."""
