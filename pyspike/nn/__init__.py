@@ -2,6 +2,33 @@
 
 from __future__ import annotations
 
-from pyspike.nn.neuron import IntegerLIF
+from typing import Any
 
-__all__ = ["IntegerLIF"]
+from pyspike.nn.fold import fold
+from pyspike.nn.neuron import IntegerLIF
+from pyspike.nn.qat import QuantConv2d, QuantLinear, quantise
+from pyspike.nn.record import SpikeCounter, SpikeStatistics, fanouts, record_neurons
+from pyspike.nn.twin import float_exactness, integer_twin
+
+__all__ = [
+    "IntegerLIF",
+    "QuantConv2d",
+    "QuantLinear",
+    "SpikeCounter",
+    "SpikeStatistics",
+    "export_onnx",
+    "fanouts",
+    "float_exactness",
+    "fold",
+    "integer_twin",
+    "quantise",
+    "record_neurons",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "export_onnx":  # needs onnx and onnxscript: imported when asked for
+        from pyspike.nn.export import export_onnx
+
+        return export_onnx
+    raise AttributeError(f"module 'pyspike.nn' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Reading and writing what networks look at: photographs now."""
