@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pyspike.errors import ModelFormatError, RangeError, ShapeError
 from pyspike.tasks.letterbox import Letterbox, letterbox
 
-__all__ = ["Detection", "Detector", "DetectTask", "Letterbox", "counts_per_class", "decode_boxes", "letterbox", "nms"]
+__all__ = ["DetectTask", "Detection", "Detector", "Letterbox", "counts_per_class", "decode_boxes", "letterbox", "nms"]
 
 Floats = NDArray[np.float64]
 
@@ -130,8 +130,8 @@ def decode_boxes(
 def _sigmoid(x: Floats) -> Floats:
     """1 / (1 + exp(-x)) that never overflows."""
     small = np.exp(-np.abs(x))
-    large: Floats = np.where(x >= 0, 1.0, small)
-    return large / (1.0 + small)
+    result: Floats = np.where(x >= 0, 1.0, small) / (1.0 + small)
+    return result
 
 
 def iou_with(box: Floats, others: Floats) -> Floats:
@@ -205,8 +205,9 @@ class Detector:
                 raise RangeError(f"{what}: expected a number from 0 to 1, found {value}")
 
     def preprocess(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Letterbox]:
-        """The network's input uint8 [1, 3, H, W] (or [1, H, W, 3]) for a photograph uint8 [h, w, 3], and its
-        placement.""" fitted, place = letterbox(image, self.task.size, self.task.fill) if self.task.layout == "NCHW":
+        """The network's input uint8 [1, 3, H, W] (or [1, H, W, 3]) for a photograph uint8 [h, w, 3]; its placement."""
+        fitted, place = letterbox(image, self.task.size, self.task.fill)
+        if self.task.layout == "NCHW":
             fitted = fitted.transpose(2, 0, 1)
         return np.ascontiguousarray(fitted[None]), place
 

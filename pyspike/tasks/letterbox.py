@@ -46,8 +46,8 @@ class Letterbox:
 
     @classmethod
     def fit(cls, source: tuple[int, int], target: tuple[int, int]) -> Letterbox:
-        """The placement of a photograph of size `source` in `target`; raises `ShapeError` for sides outside
-        1..65535.""" for what, size in (("photograph", source), ("target", target)):
+        """The placement of a photograph of size `source` in `target`; `ShapeError` for sides outside 1..65535."""
+        for what, size in (("photograph", source), ("target", target)):
             if not all(1 <= side <= MAX_SIDE for side in size):
                 raise ShapeError(f"{what}: expected sides of 1 to {MAX_SIDE} pixels, found {size[0]} x {size[1]}")
         (h, w), (H, W) = source, target
@@ -62,14 +62,17 @@ class Letterbox:
         (h, w), (rh, rw), (top, left) = self.source, self.resized, self.offset
         scale = np.array([w / rw, h / rh] * 2)
         moved = (np.asarray(boxes, dtype=np.float64).reshape(-1, 4) - np.array([left, top] * 2)) * scale
-        return np.minimum(np.maximum(moved, 0.0), np.array([w, h] * 2, dtype=np.float64))
+        inside: NDArray[np.float64] = np.clip(moved, 0.0, np.array([w, h] * 2, dtype=np.float64))
+        return inside
 
     def to_target(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
         """Boxes [n, 4] (x1, y1, x2, y2) in pixels of the photograph, in pixels of the target."""
         (h, w), (rh, rw), (top, left) = self.source, self.resized, self.offset
         scale = np.array([rw / w, rh / h] * 2)
-        moved: NDArray[np.float64] = np.asarray(boxes, dtype=np.float64).reshape(-1, 4) * scale
-        return moved + np.array([left, top] * 2)
+        moved: NDArray[np.float64] = np.asarray(boxes, dtype=np.float64).reshape(-1, 4) * scale + np.array(
+            [left, top] * 2
+        )
+        return moved
 
 
 def axis_weights(n: int, m: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
@@ -103,9 +106,7 @@ def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]
     return ((2 * down + total) // (2 * total)).astype(np.uint8)
 
 
-def letterbox(
-    image: NDArray[np.uint8], size: tuple[int, int], fill: int = 114
-) -> tuple[NDArray[np.uint8], Letterbox]:
+def letterbox(image: NDArray[np.uint8], size: tuple[int, int], fill: int = 114) -> tuple[NDArray[np.uint8], Letterbox]:
     """Fit `image` uint8 [h, w, 3] into uint8 [H, W, 3], (H, W) = `size`; returns it and the placement.
 
     Raises `ShapeError` for another rank, dtype, number of channels or size, `RangeError` for a `fill` outside 0..255.
