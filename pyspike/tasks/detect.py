@@ -141,7 +141,8 @@ def iou_with(box: Floats, others: Floats) -> Floats:
     common = np.prod(np.maximum(bottom_right - top_left, 0.0), axis=1)
     own = np.prod(np.maximum(box[2:] - box[:2], 0.0))
     union = own + np.prod(np.maximum(others[:, 2:] - others[:, :2], 0.0), axis=1) - common
-    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    share: Floats = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    return share
 
 
 def nms(boxes: Floats, scores: Floats, classes: NDArray[np.integer[Any]], iou: float = 0.7) -> NDArray[np.int64]:
