@@ -54,7 +54,6 @@ def synaptic_operations(graph: Graph, watched: Mapping[str, list[Ints]]) -> dict
     """SOPs of every synapse by node name, counted on the tensors that `run(..., watch=...)` recorded."""
     return {
         node.output: sum(node.op.sops(x) for x in watched[node.inputs[0]])
-        * (1 if graph.tensors[node.inputs[0]].time or not graph.tensors[node.output].time else graph.timesteps)
         for node in graph.nodes
         if isinstance(node.op, Synapse)
     }
@@ -94,7 +93,8 @@ class State:
         tensor = self.graph.tensors[name]
         if value.shape != tensor.shape:
             raise ShapeError(f"tensor {name!r}: expected shape {tensor.shape}, found {value.shape}")
-        if value.size and (value.min() < tensor.lo or value.max() > tensor.hi):
+        partial = name in self.sums  # a sum over time is in range only once it is complete
+        if not partial and (value.min() < tensor.lo or value.max() > tensor.hi):
             raise RangeError(
                 f"tensor {name!r}: values in [{value.min()}, {value.max()}], declared [{tensor.lo}, {tensor.hi}]"
             )
