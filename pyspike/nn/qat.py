@@ -102,8 +102,8 @@ class QuantisedSynapse(nn.Module):
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
-        self.bake()
-        self._age = 0
+        if not self.training:  # resumed training goes on with the exponents it had, however old
+            self.bake()
 
     def get_extra_state(self) -> dict[str, Any]:
         """The exponents in use and their age, so that interrupted training resumes bit for bit."""

@@ -1,0 +1,1 @@
+"""Training recipes. They use pyspike.nn, pyspike.models and pyspike.tasks; nothing in pyspike knows them."""

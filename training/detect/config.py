@@ -1,0 +1,90 @@
+"""Everything that decides a training run of a detector."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pyspike.models.spikeyolo import SpikeYOLOConfig
+
+
+def _model() -> SpikeYOLOConfig:
+    return SpikeYOLOConfig(depth=0.33, width=0.0625, num_classes=3, box_channels=32, class_channels=16)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run: (a) float training, (b) the same with a firing-rate penalty, (c) integer-exact 8-bit training.
+
+    Learning rates are the peaks of the three stages; each stage warms up and decays by a cosine to `final_rate` of its
+    peak. Densities are shares of non-zero counts (half by element, half by fan-out).
+    """
+
+    model: SpikeYOLOConfig = field(default_factory=_model)
+    classes: tuple[str, ...] = ("RBC", "WBC", "Platelets")
+    width: int = 320  # pixels, multiples of 32
+    height: int = 256
+    batch: int = 16
+    seed: int = 0
+    threads: int = 1
+    steps: tuple[int, int, int] = (2500, 1700, 2100)
+    rates: tuple[float, float, float] = (2e-3, 1e-3, 3e-4)
+    final_rate: float = 0.05
+    warmup: int = 100
+    weight_decay: float = 0.02
+    clip: float = 10.0  # largest gradient norm
+    ema_decay: float = 0.998
+    ema_warmup: int = 400
+    # gains of the loss, as published
+    box_gain: float = 7.5
+    class_gain: float = 0.5
+    dfl_gain: float = 1.5
+    # firing-rate penalty: targets that follow each other in stage (b), the last one kept in (c)
+    densities: tuple[float, ...] = (0.15, 0.10)
+    density_margin: float = 0.93  # the controller aims at this share of the target
+    penalty: float = 0.5  # first weight
+    penalty_rate: float = 0.02  # per step and unit of relative excess
+    bits: int = 8
+    refresh: int = 20  # steps between searches of the exponents in stage (c)
+    # augmentation
+    mosaic: float = 0.5
+    scale: float = 0.3
+    translate: float = 0.1
+    hsv: tuple[float, float, float] = (0.015, 0.4, 0.3)
+    plain_steps: int = 300  # last steps of stages (a) and (c) without mosaic
+    # bookkeeping, steps
+    checkpoint_every: int = 100
+    evaluate_every: int = 300
+    log_every: int = 20
+    # evaluation
+    nms_iou: float = 0.7
+    confidence: float = 0.001
+    bootstrap: int = 1000
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all stages."""
+        return sum(self.steps)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON and checkpoints."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> Config:
+        """The inverse of `to_dict`; raises `ValueError` for an unknown field."""
+        known = {f.name for f in fields(Config)}
+        unknown = set(values) - known
+        if unknown:
+            raise ValueError(f"unknown settings {sorted(unknown)}; known are {sorted(known)}")
+        fixed = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        if isinstance(fixed.get("model"), dict):
+            fixed["model"] = SpikeYOLOConfig(**{**asdict(_model()), **fixed["model"]})
+        return Config(**fixed)
+
+    @staticmethod
+    def from_toml(path: Path) -> Config:
+        """Read a TOML file of fields, with a table [model]."""
+        return Config.from_dict(tomllib.loads(path.read_text()))

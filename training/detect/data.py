@@ -1,0 +1,129 @@
+"""Images with boxes in Pascal VOC form, in memory, and batches that are a function of (seed, step) alone."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.detect.augment import augment
+from training.detect.config import Config
+
+GREY = 114  # the published padding value
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and its boxes.
+
+    name: file stem; image: uint8 [H, W, 3] RGB; boxes: float32 [N, 4], x1 y1 x2 y2 in pixels of `image`; classes: int64 [N].
+    """
+
+    name: str
+    image: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    classes: NDArray[np.int64]
+
+
+def read_annotation(path: Path, classes: tuple[str, ...]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Boxes [N, 4] (x1 y1 x2 y2, pixels) and class numbers [N] of a VOC file; boxes of zero size are dropped.
+
+    Raises `ValueError` for a class that is not in `classes`.
+    """
+    boxes, labels = [], []
+    for item in ET.parse(path).getroot().iter("object"):
+        name = item.findtext("name", "")
+        if name not in classes:
+            raise ValueError(f"{path}: class {name!r} is none of {classes}")
+        corners = [float(item.findtext(f"bndbox/{key}", "nan")) for key in ("xmin", "ymin", "xmax", "ymax")]
+        if corners[2] > corners[0] and corners[3] > corners[1]:
+            boxes.append(corners)
+            labels.append(classes.index(name))
+    return np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64)
+
+
+def read_split(root: Path, split: str, classes: tuple[str, ...]) -> list[Sample]:
+    """All samples of `root`/`split`.txt: images/<name>.jpg and annotations/<name>.xml, at their own size."""
+    samples = []
+    for name in (root / f"{split}.txt").read_text().split():
+        with Image.open(root / "images" / f"{name}.jpg") as picture:
+            image = np.asarray(picture.convert("RGB"))
+        boxes, labels = read_annotation(root / "annotations" / f"{name}.xml", classes)
+        samples.append(Sample(name, image, boxes, labels))
+    return samples
+
+
+def letterbox(image: NDArray[np.uint8], width: int, height: int) -> tuple[NDArray[np.uint8], float, int, int]:
+    """Fit `image` into width x height, padded with grey: (image, factor, left, top) with new = old * factor + offset."""
+    h, w = image.shape[:2]
+    factor = min(width / w, height / h)
+    new_w, new_h = round(w * factor), round(h * factor)
+    if (new_w, new_h) != (w, h):
+        image = _resize(image, new_w, new_h)
+    left, top = (width - new_w) // 2, (height - new_h) // 2
+    canvas = np.full((height, width, 3), GREY, np.uint8)
+    canvas[top : top + new_h, left : left + new_w] = image
+    return canvas, factor, left, top
+
+
+def _resize(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Bilinear between pixel centres, without smoothing."""
+
+    def weights(old: int, new: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        x = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+        low = np.floor(x).astype(np.int64)
+        return low, np.minimum(low + 1, old - 1), (x - low).astype(np.float32)
+
+    y0, y1, fy = weights(image.shape[0], height)
+    x0, x1, fx = weights(image.shape[1], width)
+    wide = image.astype(np.float32)
+    rows = wide[y0] * (1 - fy)[:, None, None] + wide[y1] * fy[:, None, None]
+    out = rows[:, x0] * (1 - fx)[:, None] + rows[:, x1] * fx[:, None]
+    return np.floor(out + 0.5).astype(np.uint8)
+
+
+def letterboxed(samples: list[Sample], width: int, height: int) -> list[Sample]:
+    """The samples on the network's canvas of width x height pixels."""
+    out = []
+    for s in samples:
+        image, factor, left, top = letterbox(s.image, width, height)
+        shift = np.array([left, top, left, top], np.float32)
+        out.append(Sample(s.name, image, s.boxes * np.float32(factor) + shift, s.classes))
+    return out
+
+
+@dataclass(frozen=True)
+class Batch:
+    """images: uint8 [B, H, W, 3]; boxes: float32 [B, M, 4] x1 y1 x2 y2 in pixels; classes: int64 [B, M], -1 = none."""
+
+    images: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    classes: NDArray[np.int64]
+
+
+def collate(samples: list[Sample]) -> Batch:
+    """Stack samples of one size, their boxes padded to the largest number."""
+    most = max(1, max(len(s.classes) for s in samples))
+    boxes = np.zeros((len(samples), most, 4), np.float32)
+    classes = np.full((len(samples), most), -1, np.int64)
+    for i, s in enumerate(samples):
+        boxes[i, : len(s.boxes)], classes[i, : len(s.classes)] = s.boxes, s.classes
+    return Batch(np.stack([s.image for s in samples]), boxes, classes)
+
+
+def training_batch(samples: list[Sample], step: int, config: Config, mosaic: bool = True) -> Batch:
+    """The batch of `step`: images in a fresh order every epoch, augmented; it depends on (seed, step) and nothing else."""
+    per_epoch = len(samples) // config.batch or 1
+    epoch, position = divmod(step, per_epoch)
+    order = np.random.default_rng([config.seed, epoch]).permutation(len(samples))
+    picked = order[np.arange(position * config.batch, (position + 1) * config.batch) % len(samples)]
+    out = []
+    for slot, index in enumerate(picked):
+        rng = np.random.default_rng([config.seed, step, slot])
+        image, boxes, classes = augment(samples, int(index), rng, config, mosaic)
+        out.append(Sample(samples[index].name, image, boxes, classes))
+    return collate(out)

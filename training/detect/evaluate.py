@@ -1,0 +1,211 @@
+"""Mean average precision as COCO defines it, its bootstrap intervals, and densities, of a float or integer detector."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from torch import nn
+
+from pyspike.nn import SpikeCounter, SpikeStatistics, record_neurons
+from training.detect.config import Config
+from training.detect.data import Sample, collate
+
+MAX_DETECTIONS = 300
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of one model on one split, and what is needed to resample them.
+
+    map50, map50_95: COCO AP at IoU 0.5 and averaged over 0.5:0.95; per_class: class name -> (AP50, AP50:95);
+    tables: per class a list over images of (scores [n], hits [10, n] bool, number of true boxes).
+    """
+
+    map50: float
+    map50_95: float
+    per_class: dict[str, tuple[float, float]]
+    spikes: SpikeStatistics | None
+    tables: list[list[tuple[NDArray[np.float64], NDArray[np.bool_], int]]]
+
+    def summary(self) -> dict[str, Any]:
+        """Plain numbers for metrics.json."""
+        out: dict[str, Any] = {"map50": self.map50, "map50_95": self.map50_95}
+        out["per_class"] = {k: {"ap50": a, "ap50_95": b} for k, (a, b) in self.per_class.items()}
+        if self.spikes is not None:
+            out |= {
+                "density": self.spikes.network_density,
+                "element_density": self.spikes.element_density,
+                "synaptic_density": self.spikes.synaptic_density,
+                "mean_count": float(np.mean(list(self.spikes.mean_count.values()))),
+            }
+        return out
+
+
+def non_maximum_suppression(
+    decoded: NDArray[np.floating], confidence: float, iou: float, most: int = MAX_DETECTIONS
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """decoded [4 + C, A] (cx cy w h, probabilities) -> boxes [n, 4] x1 y1 x2 y2, scores [n], classes [n], best first.
+
+    An anchor may win in several classes; boxes of different classes never suppress each other.
+    """
+    anchors, classes = np.nonzero(decoded[4:].T > confidence)
+    scores = decoded[4 + classes, anchors].astype(np.float64)
+    order = np.argsort(-scores, kind="stable")
+    anchors, classes, scores = anchors[order], classes[order], scores[order]
+    centre, half = decoded[:2, anchors].T.astype(np.float64), decoded[2:4, anchors].T.astype(np.float64) / 2
+    boxes = np.concatenate([centre - half, centre + half], 1)
+    apart = boxes + classes[:, None] * 7680.0
+    areas = (4 * half).prod(1) / 4
+    left, kept = np.arange(len(scores)), []
+    while len(left) and len(kept) < most:
+        first, left = left[0], left[1:]
+        kept.append(first)
+        low, high = np.maximum(apart[left, :2], apart[first, :2]), np.minimum(apart[left, 2:], apart[first, 2:])
+        inter = np.clip(high - low, 0, None).prod(1)
+        left = left[inter <= iou * (areas[left] + areas[first] - inter)]
+    return boxes[kept], scores[kept], classes[kept].astype(np.int64)
+
+
+@torch.no_grad()
+def detections(
+    model: nn.Module, samples: list[Sample], config: Config, counter: SpikeCounter | None = None, raw_pixels: bool = False
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]]:
+    """Boxes, scores and classes per letterboxed sample; `model` in eval mode, fed 0..1, or uint8 where `raw_pixels`."""
+    dtype = next(model.parameters()).dtype
+    found = []
+    for start in range(0, len(samples), config.batch):
+        batch = collate(samples[start : start + config.batch])
+        images = torch.from_numpy(batch.images).permute(0, 3, 1, 2)
+        with record_neurons(model) as recorded:
+            raw = model(images if raw_pixels else images.to(dtype) / 255)
+        if counter is not None:
+            counter.add(recorded)
+        decoded = model.decode(raw).double().numpy()  # type: ignore[operator]
+        found += [non_maximum_suppression(d, config.confidence, config.nms_iou) for d in decoded]
+    return found
+
+
+def evaluate(
+    model: nn.Module,
+    samples: list[Sample],
+    config: Config,
+    fanout: dict[str, float] | None = None,
+    raw_pixels: bool = False,
+) -> Evaluation:
+    """Evaluate on letterboxed samples; with `fanout` spikes are counted too. The model's mode is restored."""
+    counter = None if fanout is None else SpikeCounter(fanout)
+    training = model.training
+    model.eval()
+    found = detections(model, samples, config, counter, raw_pixels)
+    model.train(training)
+    spikes = counter.statistics() if counter is not None else None
+    return score(found, samples, config.classes, spikes)
+
+
+def score(
+    found: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]],
+    samples: list[Sample],
+    classes: tuple[str, ...],
+    spikes: SpikeStatistics | None = None,
+) -> Evaluation:
+    """COCO metrics of detections (boxes x1 y1 x2 y2, scores, classes per sample)."""
+    truth, guesses = [], []
+    for i, (s, (boxes, scores, labels)) in enumerate(zip(samples, found, strict=True)):
+        for box, label in zip(s.boxes.tolist(), s.classes.tolist(), strict=True):
+            w, h = box[2] - box[0], box[3] - box[1]
+            entry = {"image_id": i, "category_id": label, "bbox": [box[0], box[1], w, h], "area": w * h, "iscrowd": 0}
+            truth.append({**entry, "id": len(truth) + 1})
+        for box, value, label in zip(boxes.tolist(), scores.tolist(), labels.tolist(), strict=True):
+            w, h = box[2] - box[0], box[3] - box[1]
+            guesses.append({"image_id": i, "category_id": label, "bbox": [box[0], box[1], w, h], "score": value})
+    coco = COCO()
+    coco.dataset = {
+        "images": [{"id": i} for i in range(len(samples))],
+        "categories": [{"id": i, "name": n} for i, n in enumerate(classes)],
+        "annotations": truth,
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+        # loadRes refuses an empty list
+        results = coco.loadRes(guesses) if guesses else _without_results(coco)
+        judge = COCOeval(coco, results, "bbox")
+        judge.params.areaRng, judge.params.areaRngLbl = [[0, 1e10]], ["all"]
+        judge.params.maxDets = [MAX_DETECTIONS]
+        judge.evaluate()
+        judge.accumulate()
+    precision = judge.eval["precision"][:, :, :, 0, 0]  # [IoU, recall, class], -1 where a class has no true box
+    per_class = {}
+    for k, name in enumerate(classes):
+        p = precision[:, :, k]
+        per_class[name] = (float(p[0].mean()), float(p.mean())) if (p > -1).all() else (float("nan"), float("nan"))
+    both = np.array(list(per_class.values()))
+    return Evaluation(float(np.nanmean(both[:, 0])), float(np.nanmean(both[:, 1])), per_class, spikes, _tables(judge, len(samples)))
+
+
+def _without_results(coco: COCO) -> COCO:
+    empty = COCO()
+    empty.dataset = {**coco.dataset, "annotations": []}
+    empty.createIndex()
+    return empty
+
+
+def _tables(judge: COCOeval, images: int) -> list[list[tuple[NDArray[np.float64], NDArray[np.bool_], int]]]:
+    tables = []
+    for k in range(len(judge.params.catIds)):
+        rows = []
+        for entry in judge.evalImgs[k * images : (k + 1) * images]:
+            if entry is None:
+                rows.append((np.zeros(0), np.zeros((len(judge.params.iouThrs), 0), bool), 0))
+            else:
+                scores = np.array(entry["dtScores"], np.float64)
+                rows.append((scores, np.asarray(entry["dtMatches"]) > 0, len(entry["gtIds"])))
+        tables.append(rows)
+    return tables
+
+
+def average_precision(
+    rows: list[tuple[NDArray[np.float64], NDArray[np.bool_], int]], picked: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """COCO's 101-point AP per IoU threshold [10] over the `picked` images (with repetition); NaN without true boxes."""
+    total = sum(rows[i][2] for i in picked)
+    if total == 0:
+        return np.full(10, np.nan)
+    scores = np.concatenate([rows[i][0] for i in picked])
+    hits = np.concatenate([rows[i][1] for i in picked], 1)[:, np.argsort(-scores, kind="mergesort")]
+    true = np.cumsum(hits, 1)
+    recall = true / total
+    precision = true / np.maximum(np.arange(1, hits.shape[1] + 1), 1)
+    envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
+    out = np.zeros(len(hits))
+    for t in range(len(hits)):
+        at = np.searchsorted(recall[t], np.linspace(0, 1, 101), side="left")
+        reached = at < hits.shape[1]
+        out[t] = envelope[t, at[reached]].sum() / 101
+    return out
+
+
+def resampled(evaluations: list[Evaluation], draws: int, seed: int = 0) -> NDArray[np.float64]:
+    """Bootstrap over images: (mAP50, mAP50:95) of every evaluation on the same draws of images, [draws, len, 2]."""
+    images = len(evaluations[0].tables[0])
+    rng = np.random.default_rng(seed)
+    out = np.empty((draws, len(evaluations), 2))
+    for d in range(draws):
+        picked = rng.integers(0, images, images)
+        for j, e in enumerate(evaluations):
+            table = np.stack([average_precision(rows, picked) for rows in e.tables])
+            out[d, j] = np.nanmean(table[:, 0]), np.nanmean(table)
+    return out
+
+
+def interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The central 95%."""
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)

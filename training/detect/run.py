@@ -1,0 +1,245 @@
+"""One resumable run of three stages: (a) float, (b) firing-rate penalty, (c) integer-exact 8 bits.
+
+A run is a pure function of its configuration and data: the batch of a step follows from (seed, step), and a checkpoint
+holds weights, averages, optimiser and controller, so a run that was killed continues bit for bit (on the same machine,
+with the same number of threads).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from pyspike.models.spikeyolo import SpikeYOLO
+from pyspike.nn import fanouts, fold, integer_twin, quantise, record_neurons
+from pyspike.nn.record import density_and_penalty
+from training.detect import checkpoint
+from training.detect.config import Config
+from training.detect.data import Batch, Sample, letterboxed, read_split, training_batch
+from training.detect.evaluate import Evaluation, evaluate
+from training.detect.loss import Gains, detection_loss
+from training.detect.penalty import Controller
+
+STATE = "state.pt"
+STAGES = "abc"
+
+
+def quantised_form(model: nn.Module, config: Config) -> nn.Module:
+    """The folded integer-exact form of a float model; a folded one only changes its grid."""
+    return quantise(fold(model), config.bits, config.refresh)
+
+
+def empty_model(config: Config, stage: int) -> nn.Module:
+    """A model of the form that `stage` (0, 1, 2) trains, with weights that follow from the seed."""
+    torch.manual_seed(config.seed)
+    model: nn.Module = SpikeYOLO(**asdict(config.model))
+    if stage == 2:
+        model = quantised_form(model, config)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+class Trainer:
+    """The state of a run: `step` counts finished steps; `stage` is 0, 1 or 2."""
+
+    def __init__(self, config: Config, train: list[Sample], val: list[Sample], out: Path) -> None:
+        self.config, self.train_set, self.val_set, self.out = config, train, val, out
+        out.mkdir(parents=True, exist_ok=True)
+        torch.set_num_threads(config.threads)
+        self.step, self.stage = 0, 0
+        self.controller = Controller(config.penalty)
+        canvas = torch.zeros(1, 3, config.height, config.width)
+        self.fanout = fanouts(fold(empty_model(config, 0)), canvas)
+        self._begin(empty_model(config, 0))
+        if (out / STATE).exists():
+            self._restore(checkpoint.load(out / STATE))
+        self.log = checkpoint.Log(out / "log.csv", self.step)
+        self.console = Console()
+
+    def _begin(self, model: nn.Module) -> None:
+        self.model = model.train()
+        self.average = copy.deepcopy(model).eval().requires_grad_(False)
+        decayed = [p for p in model.parameters() if p.ndim > 1]
+        others = [p for p in model.parameters() if p.ndim <= 1]
+        groups = [
+            {"params": decayed, "weight_decay": self.config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=0.0)
+
+    # ---- schedule
+
+    def stage_start(self) -> int:
+        """First step of the present stage."""
+        return sum(self.config.steps[: self.stage])
+
+    def progress(self) -> float:
+        """Share of the present stage that is done."""
+        return (self.step - self.stage_start()) / max(self.config.steps[self.stage], 1)
+
+    def rate(self) -> float:
+        """Learning rate of the next step: warm-up, then a cosine down to `final_rate` of the peak."""
+        peak, done = self.config.rates[self.stage], self.step - self.stage_start()
+        cosine = (1 + math.cos(math.pi * self.progress())) / 2
+        warm = min(1.0, (done + 1) / self.config.warmup)
+        return peak * warm * (self.config.final_rate + (1 - self.config.final_rate) * cosine)
+
+    def mosaic_at(self, step: int) -> bool:
+        """No mosaic in the last steps of stages (a) and (c)."""
+        first, second, third = self.config.steps
+        ends = (first, first + second + third)
+        return not any(end - min(self.config.plain_steps, end // 3) <= step < end for end in ends)
+
+    # ---- checkpoints
+
+    def save(self) -> None:
+        """Write the checkpoint of the finished steps."""
+        checkpoint.save(
+            self.out / STATE,
+            {
+                "config": self.config.to_dict(),
+                "step": self.step,
+                "stage": self.stage,
+                "model": self.model.state_dict(),
+                "average": self.average.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "controller": self.controller.to_dict(),
+                "rng": torch.get_rng_state(),
+            },
+        )
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        if Config.from_dict(state["config"]) != self.config:
+            raise ValueError(f"{self.out / STATE} belongs to another configuration; use its own or another --out")
+        self.step, self.stage = state["step"], state["stage"]
+        self._begin(empty_model(self.config, self.stage))
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.controller = Controller(**state["controller"])
+        torch.set_rng_state(state["rng"])
+
+    # ---- one step
+
+    def train_step(self, batch: Batch) -> tuple[Tensor, Tensor, float | None]:
+        """One optimiser step; returns loss, its three items, and the density if it was measured."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate()
+        images = torch.from_numpy(batch.images).permute(0, 3, 1, 2)  # NHWC in memory already
+        inputs = images.float() if self.stage == 2 else images.float() / 255
+        gains = Gains(self.config.box_gain, self.config.class_gain, self.config.dfl_gain)
+        with record_neurons(self.model) as recorded:
+            raw = self.model(inputs)
+        loss, items = detection_loss(
+            raw, torch.from_numpy(batch.boxes), torch.from_numpy(batch.classes), self.config.model.reg_max, gains
+        )
+        density, penalty = density_and_penalty(recorded, self.fanout)
+        objective = loss
+        if self.stage > 0:
+            self.controller.update(density, self.config, self.progress() if self.stage == 1 else 1.0)
+            objective = loss + self.controller.weight * penalty
+        self.optimiser.zero_grad(set_to_none=True)
+        objective.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimiser.step()
+        self._average()
+        return loss.detach(), items, density
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        done = self.step - self.stage_start() + 1
+        decay = self.config.ema_decay * (1 - math.exp(-done / self.config.ema_warmup))
+        ours = dict(self.model.named_buffers()) | dict(self.model.named_parameters())
+        for name, kept in (*self.average.named_parameters(), *self.average.named_buffers()):
+            if name.rpartition(".")[2].startswith("_"):
+                continue  # grids and exponents follow from the weights
+            if kept.is_floating_point():
+                kept.lerp_(ours[name].detach(), 1 - decay)
+            else:
+                kept.copy_(ours[name])
+
+    # ---- stages
+
+    def _next_stage(self) -> None:
+        """Leave a stage: keep its averaged model, and prepare what the next one trains."""
+        checkpoint.save(
+            self.out / f"stage_{STAGES[self.stage]}.pt",
+            {"config": self.config.to_dict(), "stage": self.stage, "model": self.average.state_dict()},
+        )
+        average = self.average
+        self.stage += 1
+        if self.stage == 2:
+            average = quantised_form(average, self.config)
+        self.controller.calibration = 1.0
+        self._begin(copy.deepcopy(average).requires_grad_(True).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+
+    def validate(self) -> Evaluation:
+        """The averaged model on the validation split; in stage (c) the integer network itself."""
+        model = integer_twin(self.average) if self.stage == 2 else self.average
+        return evaluate(model, self.val_set, self.config, self.fanout, raw_pixels=self.stage == 2)
+
+    def run(self, until: int | None = None) -> None:
+        """Train up to step `until` (default: all stages), writing log and checkpoints."""
+        end = min(until or self.config.total_steps, self.config.total_steps)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with ThreadPoolExecutor(1) as pool, Progress(*columns, console=self.console) as bar:
+            task = bar.add_task("training", total=end, completed=self.step)
+            ahead = self._prefetch(pool, end)
+            while self.step < end:
+                while self.stage < 2 and self.step >= self.stage_start() + self.config.steps[self.stage]:
+                    self._next_stage()
+                began = time.perf_counter()
+                assert ahead is not None
+                batch = ahead.result()
+                ahead = self._prefetch(pool, end, 1)
+                rate = self.rate()
+                loss, items, density = self.train_step(batch)
+                self.step += 1
+                self._report(rate, loss, items, density, time.perf_counter() - began, end)
+                if self.step % self.config.checkpoint_every == 0 or self.step == end:
+                    self.save()
+                bar.update(task, completed=self.step, description=f"stage {STAGES[self.stage]} loss {float(loss):.3f}")
+
+    def _prefetch(self, pool: ThreadPoolExecutor, end: int, ahead: int = 0) -> Future[Batch] | None:
+        step = self.step + ahead
+        if step >= end:
+            return None
+        return pool.submit(training_batch, self.train_set, step, self.config, self.mosaic_at(step))
+
+    def _report(
+        self, rate: float, loss: Tensor, items: Tensor, density: float | None, seconds: float, end: int
+    ) -> None:
+        c = self.config
+        due = self.step % c.evaluate_every == 0 or self.step == end or self.step == self.stage_start() + c.steps[self.stage]
+        if self.step % c.log_every and not due:
+            return
+        goal = self.controller.target(c, self.progress() if self.stage == 1 else 1.0) if self.stage else 0.0
+        box, classes, dfl = (float(v) for v in items)
+        row: dict[str, Any] = {
+            "step": self.step, "stage": STAGES[self.stage], "seconds": seconds, "rate": rate, "loss": float(loss), "box": box,
+            "class": classes, "dfl": dfl, "density": density, "target": goal, "penalty_weight": self.controller.weight,
+        }  # fmt: skip
+        if due:
+            found = self.validate()
+            assert found.spikes is not None
+            row |= {"val_map50": found.map50, "val_map50_95": found.map50_95, "val_density": found.spikes.network_density}
+            if self.stage:
+                self.controller.calibrate(found.spikes.network_density)
+        self.log.add(**row)
+        shown = " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
+        self.console.print(shown, highlight=False, soft_wrap=True)
+
+
+def open_run(config: Config, data: Path, out: Path) -> Trainer:
+    """A trainer over `data` (train.txt, val.txt, images/, annotations/), resumed if `out` holds a checkpoint."""
+    train, val = (letterboxed(read_split(data, s, config.classes), config.width, config.height) for s in ("train", "val"))
+    return Trainer(config, train, val, out)
