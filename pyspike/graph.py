@@ -57,7 +57,9 @@ class Scale:
 
 @dataclass(frozen=True)
 class Tensor:
-    """What is known of a tensor before anything runs: shape of one timestep, proven range, scale, and whether it varies in time."""
+    """What is known of a tensor before anything runs: shape of one timestep, proven range, scale, and whether it
+    varies in time.
+    """
 
     shape: tuple[int, ...]
     lo: int
@@ -95,8 +97,8 @@ class Port:
     """A graph input or output as users see it.
 
     `name` and `axes` (one letter an axis, such as 'NCHW') are those of the source file. Its declared shape is that of
-    `tensor` with the timesteps in front of axis `time_axis`: as an axis of their own, or, where `merged`, multiplied into
-    that axis (time-major). `dtype` is the integer type that users pass (inputs) or get (outputs, raw).
+    `tensor` with the timesteps in front of axis `time_axis`: as an axis of their own, or, where `merged`, multiplied
+    into that axis (time-major). `dtype` is the integer type that users pass (inputs) or get (outputs, raw).
     """
 
     name: str
@@ -135,7 +137,8 @@ class Phase(IntEnum):
 
 @dataclass
 class Graph:
-    """Nodes in execution order over named tensors; built with `add_input`, `add` and `add_output`, which check as they go.
+    """Nodes in execution order over named tensors; built with `add_input`, `add` and `add_output`, which check as they
+    go.
 
     `max_timesteps` bounds a stream: the number of steps for which ranges are proven (None: no bound is needed).
     """
@@ -204,7 +207,9 @@ class Graph:
     def _phase_of(self, tensor: Tensor, op: Op, inputs: Iterable[str], output: str) -> Phase:
         latest = max((self._phases[name] for name in inputs), default=Phase.BEFORE)
         if tensor.time and latest == Phase.AFTER:
-            raise ShapeError(f"{op.name} {output!r} runs at every timestep but reads a tensor that is known only after the last")
+            raise ShapeError(
+                f"{op.name} {output!r} runs at every timestep but reads a tensor that is known only after the last"
+            )
         if op.over_time and not tensor.time:
             return Phase.AFTER
         return Phase.LOOP if tensor.time else latest

@@ -1,8 +1,8 @@
 """Reads and writes model images (.spk): the one description of every record.
 
-docs/format.md explains the format; csrc/model/format.hpp repeats the numbers below for the C++ reader, and tests hold both
-against this file. An image is little-endian and canonical: a graph has exactly one, and every byte has a meaning that the
-reader checks. In order, each section starting at a multiple of 64 with zeros in the gaps:
+docs/format.md explains the format; csrc/model/format.hpp repeats the numbers below for the C++ reader, and tests hold
+both against this file. An image is little-endian and canonical: a graph has exactly one, and every byte has a meaning
+that the reader checks. In order, each section starting at a multiple of 64 with zeros in the gaps:
 
     HEADER · MODEL · TENSOR x n · OP x n · PORT x n (inputs, outputs) · BLOB x n · words · strings · data · metadata
 """
@@ -34,13 +34,17 @@ KIND_MODEL = 1
 HEADER = struct.Struct("<8sHHIQQ32s")  # magic, major, minor, kind, file bytes, zero, SHA-256 of all bytes from 64 on
 MODEL = struct.Struct("<8IIIQQQ")  # timesteps, max timesteps (0: any), tensors, ops, inputs, outputs, blobs, words;
 #                                    bytes of strings, of metadata; bytes of data, arena, state
-TENSOR = struct.Struct("<IIBBH5iiIiiQQ")  # name at, length; rank, flags, zero; sizes; f, divisor; lo, hi (inputs); arena, zero
+TENSOR = struct.Struct(
+    "<IIBBH5iiIiiQQ"
+)  # name at, length; rank, flags, zero; sizes; f, divisor; lo, hi (inputs); arena, zero
 OP = struct.Struct("<HHHHIIIIQ")  # kind, inputs, blobs, phase; output; first word, words; first blob; zero
-PORT = struct.Struct("<IIIIIiHHI")  # name at, length; axes at, length; tensor; time axis (-1: none); merged, dtype; zero
+PORT = struct.Struct(
+    "<IIIIIiHHI"
+)  # name at, length; axes at, length; tensor; time axis (-1: none); merged, dtype; zero
 BLOB = struct.Struct("<QBBBB5I")  # offset in data; dtype (0: absent), packing, rank, zero; sizes
 
 TENSOR_TIME, TENSOR_PER_CHANNEL = 1, 2  # tensor flags: varies in time; has an f per channel (f is stored as 0)
-BLOB_DTYPES = {1: np.dtype("<i1"), 2: np.dtype("<i4")}
+BLOB_DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<i1"), 2: np.dtype("<i4")}
 PORT_DTYPES = {1: "uint8", 2: "int8", 3: "int16", 4: "int32"}
 ALIGNMENT = memory.ALIGNMENT
 
@@ -60,7 +64,9 @@ def to_bytes(graph: Graph) -> bytes:
     nodes = [node for phase in Phase for node in graph.nodes_in(phase)]
     index = {name: i for i, name in enumerate(graph.tensors)}
     arena = memory.plan(graph)
-    strings, words, blobs = _Strings(), [], []
+    strings = _Strings()
+    words: list[int] = []
+    blobs: list[_Blob] = []
     tensors = b"".join(_tensor_record(graph, name, strings, arena.offsets[name]) for name in graph.tensors)
     ops = b""
     for node in nodes:
@@ -91,20 +97,23 @@ def write(graph: Graph, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     data = to_bytes(graph)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, target)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
 def read(path: str | os.PathLike[str]) -> Graph:
-    """The graph of an image file; `FileNotFoundError` where there is none, `ModelFormatError` where it breaks a rule."""
+    """The graph of an image file; `FileNotFoundError` where there is none, `ModelFormatError` where it breaks a
+    rule.
+    """
     target = Path(path)
     if target.is_dir():
         raise ModelFormatError(f"{target} is a directory, expected a model image (.spk)")
@@ -207,12 +216,16 @@ def _blob_section(blobs: list[_Blob]) -> tuple[bytes, bytes]:
 
 def _check_header(data: bytes) -> None:
     if len(data) < HEADER.size + MODEL.size:
-        raise ModelFormatError(f"truncated model image: {len(data)} bytes, expected at least {HEADER.size + MODEL.size}")
+        raise ModelFormatError(
+            f"truncated model image: {len(data)} bytes, expected at least {HEADER.size + MODEL.size}"
+        )
     magic, major, minor, kind, size, zero, digest = HEADER.unpack_from(data)
     if magic != MAGIC:
         raise ModelFormatError(f"not a model image: expected magic {MAGIC!r}, found {magic!r}")
     if major != MAJOR:
-        raise ModelFormatError(f"model image of format version {major}.{minor}, this reader takes {MAJOR}.x: recompile it")
+        raise ModelFormatError(
+            f"model image of format version {major}.{minor}, this reader takes {MAJOR}.x: recompile it"
+        )
     if kind != KIND_MODEL or zero != 0:
         raise ModelFormatError(f"expected a model image (kind {KIND_MODEL}), found kind {kind}")
     if size != len(data):

@@ -1,7 +1,7 @@
 """The arena plan: where each tensor lies while a model runs, a function of the graph alone.
 
-Offsets are planned once, stored in the model image and checked by its verifier. Tensors whose lifetimes overlap never share
-a byte; the larger are placed first, each at the lowest offset that is free for as long as it lives.
+Offsets are planned once, stored in the model image and checked by its verifier. Tensors whose lifetimes overlap never
+share a byte; the larger are placed first, each at the lowest offset that is free for as long as it lives.
 """
 
 from __future__ import annotations

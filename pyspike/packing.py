@@ -1,8 +1,8 @@
 """How weights lie in a model image: so that an event adds contiguous rows, whatever the machine.
 
-ROWS (dense, grouped and linear synapses) has dims [groups, outputs, kh, kw, inputs] (outputs and inputs of one group). The outputs of
-a group are cut into slabs of 64, then one of 32 and one of 16 as needed, the last filled up with zeros; a slab holds one row
-of its outputs for each ky, kx, input: [group][slab][ky][kx][input][output in slab].
+ROWS (dense, grouped and linear synapses) has dims [groups, outputs, kh, kw, inputs] (outputs and inputs of one group).
+The outputs of a group are cut into slabs of 64, then one of 32 and one of 16 as needed, the last filled up with zeros;
+a slab holds one row of its outputs for each ky, kx, input: [group][slab][ky][kx][input][output in slab].
 
 DEPTHWISE has dims [kh, kw, channels] and holds [ky][kx][channel], channels filled up with zeros to a multiple of 16.
 """
@@ -36,7 +36,11 @@ def slabs(outputs: int) -> list[tuple[int, int]]:
 def packed_size(packing: int, dims: Sequence[int], itemsize: int) -> int:
     """Bytes of an array of `dims` under `packing`; raises `ModelFormatError` for dims that cannot be."""
     ranks = {ROWS: 5, DEPTHWISE: 3}
-    if packing not in (PLAIN, ROWS, DEPTHWISE) or len(dims) != ranks.get(packing, len(dims)) or min(dims, default=1) < 1:
+    if (
+        packing not in (PLAIN, ROWS, DEPTHWISE)
+        or len(dims) != ranks.get(packing, len(dims))
+        or min(dims, default=1) < 1
+    ):
         raise ModelFormatError(f"impossible array: packing {packing}, sizes {tuple(dims)}")
     if packing == PLAIN:
         size = itemsize

@@ -25,12 +25,14 @@ def exponent_cap(input_hi: int) -> int:
     return 14 if input_hi <= 8 else 14 + math.ceil(math.log2(input_hi / 8))
 
 
-def quantise_rows(weights: NDArray[np.floating], bits: int = 8, input_hi: int = 1) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def quantise_rows(
+    weights: NDArray[np.floating], bits: int = 8, input_hi: int = 1
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Quantise `weights` [out, ...] row by row; returns integers [out, ...] and exponents [out].
 
     The exponent minimises the squared error over -8 <= e <= `exponent_cap(input_hi)`, ties to the smaller; integers are
-    rounded half to even and clipped to +-(2**(bits - 1) - 1). Rows of zeros take e = 0. Rows that already are integers of
-    that range times 2**-e keep the smallest such e, whatever the cap, so that quantising twice changes nothing.
+    rounded half to even and clipped to +-(2**(bits - 1) - 1). Rows of zeros take e = 0. Rows that already are integers
+    of that range times 2**-e keep the smallest such e, whatever the cap, so that quantising twice changes nothing.
 
     Raises `RangeError` for weights that are not finite.
     """
@@ -65,12 +67,14 @@ _NONE = np.iinfo(np.int64).min
 
 
 def _smallest_exact_exponents(rows: NDArray[np.float64], limit: int) -> NDArray[np.int64]:
-    """Per row the smallest e for which row * 2**e are integers within +-limit, `_NONE` where there is none, 0 for zeros."""
+    """Per row the smallest e for which row * 2**e are integers within +-limit, `_NONE` where there is none, 0 for
+    zeros.
+    """
     mantissa, exponent = np.frexp(rows)  # row = mantissa * 2**exponent, 0.5 <= |mantissa| < 1
     digits = np.ldexp(mantissa, 53).astype(np.int64)  # exact: an integer of 53 bits
     lowest_bit = digits & -digits
     trailing_zeros = np.frexp(lowest_bit.astype(np.float64))[1] - 1
-    needed = np.where(digits == 0, _NONE, 53 - exponent - trailing_zeros)
+    needed = np.where(digits == 0, _NONE, 53 - exponent.astype(np.int64) - trailing_zeros)
     smallest = needed.max(axis=1, initial=_NONE)
     zero = smallest == _NONE
     scaled = np.ldexp(rows, np.where(zero, 0, smallest)[:, None])

@@ -26,7 +26,11 @@ def run(graph: Graph, inputs: Mapping[str, np.ndarray], watch: dict[str, list[In
     outputs: dict[str, list[Ints]] = {port.name: [] for port in graph.outputs}
     for t in range(graph.timesteps):
         state.feed(
-            {port.tensor: at_step(port, arrays[port.name], t, graph.timesteps) for port in graph.inputs if _fed(graph, port, t)}
+            {
+                port.tensor: at_step(port, arrays[port.name], t, graph.timesteps)
+                for port in graph.inputs
+                if _fed(graph, port, t)
+            }
         )
         if t == 0:
             state.run(Phase.BEFORE)
@@ -40,7 +44,9 @@ def run(graph: Graph, inputs: Mapping[str, np.ndarray], watch: dict[str, list[In
 
 
 def stream(graph: Graph, frames: Iterator[Mapping[str, np.ndarray]]) -> Iterator[dict[str, Ints]]:
-    """One pass over all nodes for each of `frames` (inputs of one timestep); a mean over time yields its step's term."""
+    """One pass over all nodes for each of `frames` (inputs of one timestep); a mean over time yields its step's
+    term.
+    """
     state = State(graph, None)
     for frame in frames:
         state.feed({port.tensor: frame[port.name].astype(np.int64) for port in graph.inputs})
@@ -132,5 +138,7 @@ def _checked(graph: Graph, port: Port, inputs: Mapping[str, np.ndarray]) -> np.n
     array = np.asarray(inputs[port.name])
     expected = port.declared_shape(graph.tensors[port.tensor], graph.timesteps)
     if array.shape != expected or array.dtype.kind not in "iub":
-        raise ShapeError(f"input {port.name!r}: expected integers of shape {expected}, found {array.dtype} {array.shape}")
+        raise ShapeError(
+            f"input {port.name!r}: expected integers of shape {expected}, found {array.dtype} {array.shape}"
+        )
     return array

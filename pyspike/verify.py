@@ -1,8 +1,8 @@
 """Runs a model on every executor that is at hand and compares all integers with `==`.
 
-The executors: the NumPy reference (on what was read back from the image), the C++ runtime (each instruction set, one and two
-threads), PyTorch in float64 and, where the model is float-exact, float32, and the ONNX file that the model came from: in ONNX Runtime
-where float-exact, else recompiled and run by the reference.
+The executors: the NumPy reference (on what was read back from the image), the C++ runtime (each instruction set, one
+and two threads), PyTorch in float64 and, where the model is float-exact, float32, and the ONNX file that the model
+came from: in ONNX Runtime where float-exact, else recompiled and run by the reference.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ Executor = Callable[[Graph, Arrays], dict[str, Ints]]
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """`executors` ran and were compared; `missing` could not run, each with the reason; `values` integers were compared.
+    """`executors` ran and were compared; `missing` could not run, each with the reason; `values` integers were
+    compared.
 
-    `first` is None where nothing differs, else (tensor, index, {executor: integer}) of the first difference in execution
-    order. The first executor, the NumPy reference, is what the others are compared with.
+    `first` is None where nothing differs, else (tensor, index, {executor: integer}) of the first difference in
+    execution order. The first executor, the NumPy reference, is what the others are compared with.
     """
 
     executors: tuple[str, ...]
@@ -55,8 +56,8 @@ def verify(
 ) -> VerifyReport:
     """Compare all executors on `model`, an image (path or bytes).
 
-    `inputs`: integer arrays by input name in declared shapes, or a list of such; by default one drawn at random from the
-    declared ranges, and one of zeros. `onnx`: the file that the model was compiled from; it is always one of the
+    `inputs`: integer arrays by input name in declared shapes, or a list of such; by default one drawn at random from
+    the declared ranges, and one of zeros. `onnx`: the file that the model was compiled from; it is always one of the
     executors. `progress` is told the name of each executor before it runs.
     """
     data = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else None
@@ -103,7 +104,9 @@ class _Tally:
     def _locate(
         self, name: str, execute: Executor, case: Arrays, expected: dict[str, Ints], found: dict[str, Ints]
     ) -> tuple[str, tuple[int, ...], dict[str, Any]]:
-        """The earliest differing tensor: run again with every tensor as an output, where the executor takes any graph."""
+        """The earliest differing tensor: run again with every tensor as an output, where the executor takes any
+        graph.
+        """
         if getattr(execute, "any_graph", False):
             tapped = _tapped(self.graph)
             first = _first_difference(name, reference.run(tapped, case), execute(tapped, case))
@@ -114,9 +117,7 @@ class _Tally:
         return first
 
     def report(self) -> VerifyReport:
-        return VerifyReport(
-            tuple(self.executors), tuple(self.missing), self.values, self.differences, self.first
-        )
+        return VerifyReport(tuple(self.executors), tuple(self.missing), self.values, self.differences, self.first)
 
 
 def _first_difference(
@@ -160,7 +161,9 @@ def _cases(graph: Graph, inputs: Arrays | Sequence[Arrays] | None) -> list[Array
 def _executors(
     graph: Graph, data: bytes, onnx: str | os.PathLike[str] | None
 ) -> list[tuple[str, Callable[[], Executor]]]:
-    """(name, how to build it) of everything but the reference; building raises `MissingExtraError` where it cannot run."""
+    """(name, how to build it) of everything but the reference; building raises `MissingExtraError` where it cannot
+    run.
+    """
     from pyspike import runtime
 
     exact = bool(graph.metadata.get("float_exact"))

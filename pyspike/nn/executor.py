@@ -1,7 +1,8 @@
 """Runs an integer graph with PyTorch's floating-point operators: an independent witness of the integers.
 
-Integers are held in floats. In float64 every sum of the graph is exact, since ranges are proven to fit int32; in float32 it is
-where the graph is float-exact. PyTorch then multiplies and adds in whatever order it likes, and must get the same integers.
+Integers are held in floats. In float64 every sum of the graph is exact, since ranges are proven to fit int32; in
+float32 it is where the graph is float-exact. PyTorch then multiplies and adds in whatever order it likes, and must get
+the same integers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,22 @@ from torch import Tensor
 
 from pyspike.graph import Graph, Node, Phase
 from pyspike.ops import (
-    Add, Align, Concat, Constant, Conv2d, Expand, Fire, Linear, MaxPool, Mean, Op, Pad, Reshape, Slice, Synapse, Transpose,
+    Add,
+    Align,
+    Concat,
+    Constant,
+    Conv2d,
+    Expand,
+    Fire,
+    Linear,
+    MaxPool,
+    Mean,
+    Op,
+    Pad,
+    Reshape,
+    Slice,
+    Synapse,
+    Transpose,
     Upsample,
 )  # fmt: skip
 from pyspike.reference import at_step, join_steps
@@ -25,7 +41,9 @@ LOWERINGS: dict[type[Op], Callable[..., Tensor]] = {}
 
 
 def run(graph: Graph, inputs: Mapping[str, np.ndarray], dtype: torch.dtype = torch.float64) -> dict[str, np.ndarray]:
-    """Whole inference in floats of `dtype`: integer outputs (int64) by name, inputs and outputs in their declared shapes."""
+    """Whole inference in floats of `dtype`: integer outputs (int64) by name, inputs and outputs in their declared
+    shapes.
+    """
     outputs: dict[str, list[np.ndarray]] = {port.name: [] for port in graph.outputs}
     values: dict[str, Tensor] = {}
     sums: dict[str, Tensor] = {}

@@ -1,8 +1,10 @@
-"""The operators of the integer graph, one file each: equation, fields, rules, NumPy reference, and what runs it elsewhere."""
+"""The operators of the integer graph, one file each: equation, fields, rules, NumPy reference, and what runs it
+elsewhere.
+"""
 
 from pyspike.ops.add import Add
 from pyspike.ops.align import Align
-from pyspike.ops.base import Op, Unsupported
+from pyspike.ops.base import Op
 from pyspike.ops.concat import Concat
 from pyspike.ops.constant import Constant
 from pyspike.ops.conv2d import Conv2d
@@ -21,11 +23,11 @@ from pyspike.ops.upsample import Upsample
 OPS: tuple[type[Op], ...] = (
     Conv2d, Linear, Add, Concat, MaxPool, Upsample, Mean, Slice, Reshape, Transpose, Expand, Pad, Align, Constant, Fire,
 )  # fmt: skip
-"""Every operator; an executor runs each or says why not (`Op.lowerings`)."""
+"""Every operator; an executor runs each, or `Op.unsupported` says why not."""
 
 BY_KIND = {op.kind: op for op in OPS}
 
 __all__ = [
     "BY_KIND", "OPS", "Add", "Align", "Concat", "Constant", "Conv2d", "Expand", "Fire", "Linear", "MaxPool", "Mean",
-    "Op", "Pad", "Reshape", "Slice", "Synapse", "Transpose", "Unsupported", "Upsample",
+    "Op", "Pad", "Reshape", "Slice", "Synapse", "Transpose", "Upsample",
 ]  # fmt: skip

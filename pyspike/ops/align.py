@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pyspike.graph import Scale, Tensor
-from pyspike.ops.base import Ints, Op, Unsupported, require, require_dyadic
+from pyspike.ops.base import Ints, Op, require, require_dyadic
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +15,7 @@ class Align(Op):
 
     kind: ClassVar[int] = 13
     name: ClassVar[str] = "align"
-    lowerings = {"onnx": ("Floor",), "runtime": "align", "chip": Unsupported("the chip is not modelled yet")}
+    onnx: ClassVar[tuple[str, ...]] = ("Floor",)
 
     shift: int
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,24 +17,19 @@ Ints = NDArray[np.int64]
 """What references compute on: exact as long as the proven ranges hold."""
 
 
-@dataclass(frozen=True)
-class Unsupported:
-    """Why an executor does not run an operator."""
-
-    reason: str
-
-
 @dataclass(frozen=True, eq=False)
 class Op:
     """One operator: a frozen dataclass whose fields are int, bool, tuple[int, ...] or integer arrays (or None).
 
     The fields, in order, are what a model image stores (`pyspike.image`); `kind` is its number there.
-    `lowerings` names what runs it: the ONNX operators it comes from, the C++ file that executes it, the chip's mode.
+    `onnx` names the ONNX operators that it comes from. Every executor (the NumPy reference, the C++ runtime, PyTorch,
+    the chip) runs it, or `unsupported` says why that one does not.
     """
 
     kind: ClassVar[int]
     name: ClassVar[str]
-    lowerings: ClassVar[Mapping[str, str | tuple[str, ...] | Unsupported]]
+    onnx: ClassVar[tuple[str, ...]]
+    unsupported: ClassVar[Mapping[str, str]] = MappingProxyType({"chip": "the chip is not modelled yet"})
 
     def shape(self, *inputs: Tensor) -> tuple[int, ...]:
         """Output shape of one timestep; raises `ShapeError`."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from pyspike.graph import Scale, Tensor
 from pyspike.ops.add import shifted
-from pyspike.ops.base import Ints, Op, Unsupported, require, require_int32
+from pyspike.ops.base import Ints, Op, require, require_int32
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +18,7 @@ class Concat(Op):
 
     kind: ClassVar[int] = 4
     name: ClassVar[str] = "concat"
-    lowerings = {"onnx": ("Concat",), "runtime": "concat", "chip": Unsupported("the chip is not modelled yet")}
+    onnx: ClassVar[tuple[str, ...]] = ("Concat",)
 
     axis: int
     shifts: tuple[int, ...]

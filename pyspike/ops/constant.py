@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyspike.graph import Scale, Tensor
-from pyspike.ops.base import Ints, Op, Unsupported, array
+from pyspike.ops.base import Ints, Op, array
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,11 +18,7 @@ class Constant(Op):
 
     kind: ClassVar[int] = 14
     name: ClassVar[str] = "constant"
-    lowerings = {
-        "onnx": ("Constant",),
-        "runtime": "constant",
-        "chip": Unsupported("the chip is not modelled yet"),
-    }
+    onnx: ClassVar[tuple[str, ...]] = ("Constant",)
 
     values: NDArray[np.int32]
     fraction: int = 0

@@ -13,21 +13,19 @@ from typing import ClassVar
 import numpy as np
 
 from pyspike.graph import Tensor
-from pyspike.ops.base import Ints, Unsupported, require
+from pyspike.ops.base import Ints, require
 from pyspike.ops.synapse import Synapse
 
 
 @dataclass(frozen=True, eq=False)
 class Conv2d(Synapse):
-    """[N, H, W, C] -> [N, H', W', O]. `weight` [O, kh, kw, C / groups]; `padding` is (top, left, bottom, right), of zeros."""
+    """[N, H, W, C] -> [N, H', W', O]. `weight` [O, kh, kw, C / groups]; `padding` is (top, left, bottom, right), of
+    zeros.
+    """
 
     kind: ClassVar[int] = 1
     name: ClassVar[str] = "conv2d"
-    lowerings = {
-        "onnx": ("Conv",),
-        "runtime": "conv2d",
-        "chip": Unsupported("the chip is not modelled yet"),
-    }
+    onnx: ClassVar[tuple[str, ...]] = ("Conv",)
 
     stride: tuple[int, ...] = (1, 1)
     padding: tuple[int, ...] = (0, 0, 0, 0)

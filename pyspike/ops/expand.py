@@ -9,7 +9,7 @@ import numpy as np
 
 from pyspike.errors import ShapeError
 from pyspike.graph import Tensor
-from pyspike.ops.base import Ints, Op, Unsupported, require
+from pyspike.ops.base import Ints, Op, require
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,11 +18,7 @@ class Expand(Op):
 
     kind: ClassVar[int] = 11
     name: ClassVar[str] = "expand"
-    lowerings = {
-        "onnx": ("Expand", "Tile"),
-        "runtime": "expand",
-        "chip": Unsupported("the chip is not modelled yet"),
-    }
+    onnx: ClassVar[tuple[str, ...]] = ("Expand", "Tile")
 
     target: tuple[int, ...]
     time: bool = False

@@ -5,9 +5,9 @@ Without state (T = 1) m is the drive. With state, at each timestep t (m = 0 and 
     m[t] = leak(m[t-1] - reset(n[t-1])) + (drive[t] << guard)
     n[t] = number of k with m[t] >= T[k]
 
-where leak(m) is a sum of at most three terms +-floor(m / 2**k) and reset(n) a table (soft: n * theta) or m itself (hard,
-where n > 0). `guard` extra fractional bits keep the leak exact for as many steps as they last; beyond, the floor is the
-definition. What is stored between steps is the potential after reset and before leak.
+where leak(m) is a sum of at most three terms +-floor(m / 2**k) and reset(n) a table (soft: n * theta) or m itself
+(hard, where n > 0). `guard` extra fractional bits keep the leak exact for as many steps as they last; beyond, the
+floor is the definition. What is stored between steps is the potential after reset and before leak.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from pyspike.errors import RangeError
 from pyspike.graph import INT32_MAX, INT32_MIN, Scale, Tensor
-from pyspike.ops.base import Ints, Op, Unsupported, array, require, require_int32
+from pyspike.ops.base import Ints, Op, array, require, require_int32
 
 MAX_COUNT = 255
 MAX_LEAK_SHIFT = 8
@@ -34,18 +34,15 @@ _SETTLED = 4096  # steps within which the range of an endless stream must stop g
 class Fire(Op):
     """Counts 0..D of the drive's shape.
 
-    `thresholds` int32 [1 or C, D], not decreasing along D, C the last axis. The other fields matter only where `membrane`:
+    `thresholds` int32 [1 or C, D], not decreasing along D, C the last axis. The other fields matter only where
+    `membrane`:
     `leak` is (sign, k, sign, k, ...), () forgetting all and (1, 0) nothing; `hard_reset`; `reset` int32 [D + 1], the
     amounts of a soft reset; `guard` bits; `steps`, for how many timesteps the range is proven (0: any number).
     """
 
     kind: ClassVar[int] = 15
     name: ClassVar[str] = "fire"
-    lowerings = {
-        "onnx": ("IntegerLIF", "Round", "Floor"),
-        "runtime": "fire",
-        "chip": Unsupported("the chip is not modelled yet"),
-    }
+    onnx: ClassVar[tuple[str, ...]] = ("IntegerLIF", "Round", "Floor")
 
     thresholds: NDArray[np.int32]
     membrane: bool = False
@@ -187,8 +184,9 @@ def ladder(
 ) -> list[int]:
     """Thresholds T_1..T_count of the rounding neuron, exactly.
 
-    n >= k where m >= x_k = ((k - 1/2) * theta - bias) / unit: T_k = ceil(x_k), and one more where x_k is an integer and the
-    tie rounds down, which `half_even` does for odd k and half-up rounding never. `unit` is the real value of the integer 1.
+    n >= k where m >= x_k = ((k - 1/2) * theta - bias) / unit: T_k = ceil(x_k), and one more where x_k is an integer
+    and the tie rounds down, which `half_even` does for odd k and half-up rounding never. `unit` is the real value of
+    the integer 1.
     """
     thresholds = []
     for k in range(1, count + 1):
@@ -199,7 +197,9 @@ def ladder(
 
 
 def clamp_ladder(thresholds: Sequence[int], lo: int, hi: int) -> list[int]:
-    """Thresholds clamped to [lo, hi + 1], which changes no count of a potential within [lo, hi]; hi + 1 must fit int32."""
+    """Thresholds clamped to [lo, hi + 1], which changes no count of a potential within [lo, hi]; hi + 1 must fit
+    int32.
+    """
     require_int32(lo, hi + 1, "thresholds")
     return [min(max(t, lo), hi + 1) for t in thresholds]
 
@@ -224,7 +224,9 @@ def leak_terms(decay: float) -> tuple[tuple[int, ...], float]:
 
 
 def guard_bits(leak: Sequence[int], steps: int, most: int = 8) -> int:
-    """Guard bits g = min(k * (steps - 1), most), k the largest shift of the leak; `steps` = 0 (any number) takes `most`."""
+    """Guard bits g = min(k * (steps - 1), most), k the largest shift of the leak; `steps` = 0 (any number) takes
+    `most`.
+    """
     largest = max(leak[1::2], default=0)
     if largest == 0:
         return 0

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from pyspike.graph import Tensor
-from pyspike.ops.base import Ints, Unsupported, require
+from pyspike.ops.base import Ints, require
 from pyspike.ops.synapse import Synapse
 
 
@@ -18,11 +18,7 @@ class Linear(Synapse):
 
     kind: ClassVar[int] = 2
     name: ClassVar[str] = "linear"
-    lowerings = {
-        "onnx": ("Gemm", "MatMul"),
-        "runtime": "linear",
-        "chip": Unsupported("the chip is not modelled yet"),
-    }
+    onnx: ClassVar[tuple[str, ...]] = ("Gemm", "MatMul")
 
     def __post_init__(self) -> None:
         super().__post_init__()

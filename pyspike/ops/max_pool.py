@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from pyspike.graph import Tensor
-from pyspike.ops.base import Ints, Op, Unsupported, require
+from pyspike.ops.base import Ints, Op, require
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +17,7 @@ class MaxPool(Op):
 
     kind: ClassVar[int] = 5
     name: ClassVar[str] = "max_pool"
-    lowerings = {"onnx": ("MaxPool",), "runtime": "max_pool", "chip": Unsupported("the chip is not modelled yet")}
+    onnx: ClassVar[tuple[str, ...]] = ("MaxPool",)
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pyspike.graph import Scale, Tensor
-from pyspike.ops.base import Ints, Op, Unsupported, require
+from pyspike.ops.base import Ints, Op, require
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,18 +19,16 @@ class Mean(Op):
 
     kind: ClassVar[int] = 7
     name: ClassVar[str] = "mean"
-    lowerings = {
-        "onnx": ("ReduceMean", "GlobalAveragePool", "AveragePool"),
-        "runtime": "mean",
-        "chip": Unsupported("the chip is not modelled yet"),
-    }
+    onnx: ClassVar[tuple[str, ...]] = ("ReduceMean", "GlobalAveragePool", "AveragePool")
 
     axes: tuple[int, ...] = ()
     keepdims: bool = False
     steps: int = 0
 
     def __post_init__(self) -> None:
-        require(self.steps >= 0 and len(set(self.axes)) == len(self.axes), f"bad axes {self.axes} or steps {self.steps}")
+        require(
+            self.steps >= 0 and len(set(self.axes)) == len(self.axes), f"bad axes {self.axes} or steps {self.steps}"
+        )
         require(all(axis >= 0 for axis in self.axes), f"axes must not be negative: {self.axes}")
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pyspike.graph import Tensor
-from pyspike.ops.base import Ints, Op, Unsupported, require
+from pyspike.ops.base import Ints, Op, require
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,11 +15,7 @@ class Reshape(Op):
 
     kind: ClassVar[int] = 9
     name: ClassVar[str] = "reshape"
-    lowerings = {
-        "onnx": ("Reshape", "Flatten", "Squeeze", "Unsqueeze"),
-        "runtime": "reshape",
-        "chip": Unsupported("the chip is not modelled yet"),
-    }
+    onnx: ClassVar[tuple[str, ...]] = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
     target: tuple[int, ...]
 

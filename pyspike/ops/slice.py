@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pyspike.graph import Scale, Tensor
-from pyspike.ops.base import Ints, Op, Unsupported, require
+from pyspike.ops.base import Ints, Op, require
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +15,7 @@ class Slice(Op):
 
     kind: ClassVar[int] = 8
     name: ClassVar[str] = "slice"
-    lowerings = {"onnx": ("Slice", "Split"), "runtime": "slice", "chip": Unsupported("the chip is not modelled yet")}
+    onnx: ClassVar[tuple[str, ...]] = ("Slice", "Split")
 
     starts: tuple[int, ...]
     stops: tuple[int, ...]

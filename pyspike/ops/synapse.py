@@ -3,8 +3,8 @@
     acc[o] = sum_j x[j] * w[o, j]           by additions: the bit-planes of x select rows of w
     p[o]   = (acc[o] << shift[o]) + bias[o]
 
-with real weight = w * 2**-exponent[o]. The compiler chooses shift[o] = f - f_x - exponent[o], one f for all channels; where
-only fires read the result it stores no shift and no bias, and the thresholds carry both: then every channel keeps
+with real weight = w * 2**-exponent[o]. The compiler chooses shift[o] = f - f_x - exponent[o], one f for all channels;
+where only fires read the result it stores no shift and no bias, and the thresholds carry both: then every channel keeps
 its own f.
 """
 
@@ -21,7 +21,9 @@ from pyspike.ops.base import Ints, Op, array, require, require_dyadic, require_i
 
 @dataclass(frozen=True, eq=False)
 class Synapse(Op):
-    """Fields: `weight` int8 [out, ..., in per group]; `exponent` int8 [out]; `shift` int8 [out], 0..31; `bias` int32 [out] or None."""
+    """Fields: `weight` int8 [out, ..., in per group]; `exponent` int8 [out]; `shift` int8 [out], 0..31; `bias` int32
+    [out] or None.
+    """
 
     weight: NDArray[np.int8]
     exponent: NDArray[np.int8]
@@ -80,7 +82,9 @@ class Synapse(Op):
         return shifted if self.bias is None else shifted + self.bias
 
     def targets(self, shape: tuple[int, ...]) -> Ints:
-        """For an input of `shape`, how many weights each of its elements meets inside the output; broadcasts to `shape`."""
+        """For an input of `shape`, how many weights each of its elements meets inside the output; broadcasts to
+        `shape`.
+        """
         raise NotImplementedError
 
     def sops(self, x: Ints) -> int:

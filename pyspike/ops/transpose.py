@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pyspike.graph import Tensor
-from pyspike.ops.base import Ints, Op, Unsupported, require
+from pyspike.ops.base import Ints, Op, require
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +15,7 @@ class Transpose(Op):
 
     kind: ClassVar[int] = 10
     name: ClassVar[str] = "transpose"
-    lowerings = {"onnx": ("Transpose",), "runtime": "transpose", "chip": Unsupported("the chip is not modelled yet")}
+    onnx: ClassVar[tuple[str, ...]] = ("Transpose",)
 
     order: tuple[int, ...]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pyspike.graph import Tensor
-from pyspike.ops.base import Ints, Op, Unsupported, require
+from pyspike.ops.base import Ints, Op, require
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,11 +15,7 @@ class Upsample(Op):
 
     kind: ClassVar[int] = 6
     name: ClassVar[str] = "upsample"
-    lowerings = {
-        "onnx": ("Resize", "Upsample"),
-        "runtime": "upsample",
-        "chip": Unsupported("the chip is not modelled yet"),
-    }
+    onnx: ClassVar[tuple[str, ...]] = ("Resize", "Upsample")
 
     factor: tuple[int, ...]
 
