@@ -117,7 +117,7 @@ def at_step(port: Port, array: np.ndarray, t: int, timesteps: int) -> Ints:
         size = array.shape[port.time_axis] // timesteps
         window = slice(t * size, (t + 1) * size)
         return array[(slice(None),) * port.time_axis + (window,)].astype(np.int64)
-    return array.take(t, axis=port.time_axis).astype(np.int64)
+    return np.asarray(array.take(t, axis=port.time_axis), dtype=np.int64)
 
 
 def join_steps(port: Port, values: list[Ints]) -> Ints:

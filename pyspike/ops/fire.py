@@ -65,7 +65,7 @@ class Fire(Op):
     @property
     def count(self) -> int:
         """D, the greatest count."""
-        return self.thresholds.shape[1]
+        return int(self.thresholds.shape[1])
 
     @property
     def stateful(self) -> bool:
@@ -139,7 +139,7 @@ class Fire(Op):
         return widest
 
     def _counts(self, potential: Ints) -> Ints:
-        return (potential[..., None] >= self.thresholds).sum(axis=-1)
+        return np.asarray((potential[..., None] >= self.thresholds).sum(axis=-1))
 
     def _terms(self) -> list[tuple[int, int]]:
         return list(zip(self.leak[::2], self.leak[1::2], strict=True))

@@ -50,7 +50,7 @@ class MaxPool(Op):
             for ky in range(self.kernel[0])
             for kx in range(self.kernel[1])
         ]
-        return np.maximum.reduce(views)
+        return np.asarray(np.maximum.reduce(views))
 
     def _output_size(self, size: int, axis: int) -> int:
         return (size + self.padding[axis] + self.padding[axis + 2] - self.kernel[axis]) // self.stride[axis] + 1

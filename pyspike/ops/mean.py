@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from pyspike.graph import Scale, Tensor
 from pyspike.ops.base import Ints, Op, require
 
@@ -62,7 +64,7 @@ class Mean(Op):
 
     def reference(self, *inputs: Ints) -> Ints:
         """The sum over `axes` of one timestep."""
-        return inputs[0].sum(axis=self.axes, keepdims=self.keepdims)
+        return np.asarray(inputs[0].sum(axis=self.axes, keepdims=self.keepdims))
 
     def _terms(self, x: Tensor) -> int:
         terms = max(self.steps, 1)

@@ -1,0 +1,80 @@
+"""verify: agreement is counted, and a difference is named by tensor, position and integers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pyspike
+from pyspike import image
+from pyspike import verify as verification
+from pyspike.graph import Graph, Port, Tensor
+from pyspike.ops import Conv2d, Fire
+
+
+def small() -> Graph:
+    rng = np.random.default_rng(0)
+    graph = Graph(metadata={"float_exact": True})
+    graph.add_input(Port("x", "x", "uint8"), Tensor((1, 6, 6, 3), 0, 255))
+    for name, source, fan_in in (("a", "x", 3), ("b", "a_n", 8)):
+        weight = rng.integers(-20, 21, (8, 3, 3, fan_in))
+        graph.add(Conv2d(weight, [6] * 8, [0] * 8, None, padding=(1, 1, 1, 1)), [source], name)
+        graph.add(Fire([[300, 900, 1500, 2100]]), [name], f"{name}_n")
+    graph.add_output(Port("y", "b_n", "int32"))
+    return graph
+
+
+def test_all_executors_agree() -> None:
+    report = pyspike.verify(image.to_bytes(small()))
+    assert report.differences == 0
+    assert report.first is None
+    assert report.executors[0] == "reference"
+    assert any(name.startswith("runtime (portable, 1") for name in report.executors)
+    assert report.values == 2 * 6 * 6 * 8 * (len(report.executors) - 1)
+    assert "0 differences" in str(report)
+
+
+def test_the_first_difference_is_named(monkeypatch) -> None:
+    executor = pytest.importorskip("pyspike.nn.executor")
+    honest = executor.LOWERINGS[Conv2d]
+
+    def off_by_one(op, x):
+        y = honest(op, x)
+        y[0, 2, 3, 1] += 1
+        return y
+
+    monkeypatch.setitem(executor.LOWERINGS, Conv2d, off_by_one)
+    graph = small()
+    graph.add_output(Port("acc", "b", "int32"))
+    report = pyspike.verify(image.to_bytes(graph))
+    assert report.differences > 0
+    assert report.first is not None
+    tensor, index, integers = report.first
+    assert (tensor, index) == ("a", (0, 2, 3, 1))
+    assert integers["torch float64"] == integers["reference"] + 1
+    assert "first difference in tensor 'a' at (0, 2, 3, 1)" in str(report)
+
+
+def test_a_missing_executor_is_named(monkeypatch) -> None:
+    def absent(dtype: str):
+        raise pyspike.errors.missing_extra("torch", "train")
+
+    import sys
+
+    monkeypatch.setattr(sys.modules["pyspike.verify"], "_torch", absent)
+    report = pyspike.verify(image.to_bytes(small()))
+    assert [name.split(":")[0] for name in report.missing] == ["torch float64", "torch float32"]
+    assert "pyspike-runtime[train]" in report.missing[0]
+    assert not any("torch" in name for name in report.executors)
+
+
+def test_callers_inputs_are_used() -> None:
+    x = np.full((1, 6, 6, 3), 255, np.uint8)
+    one = pyspike.verify(image.to_bytes(small()), inputs={"x": x})
+    two = pyspike.verify(image.to_bytes(small()), inputs=[{"x": x}, {"x": x}])
+    assert two.values == 2 * one.values
+
+
+def test_the_function_is_what_the_name_gives() -> None:
+    assert callable(pyspike.verify)
+    assert verification is pyspike.verify
