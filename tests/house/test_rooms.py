@@ -32,7 +32,7 @@ ROOMS: dict[str, set[str]] = {
     "verify": {"errors", "graph", "ops", "image", "reference"},
     "tasks": {"errors"},
     "io": {"errors", "tasks"},
-    "report": {"errors"},
+    "report": {"errors", "graph", "ops", "image", "runtime"},
     "data": set(),
     "__init__": {"errors", "_foreign"},
     "__main__": {"cli"},

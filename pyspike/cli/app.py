@@ -1,0 +1,37 @@
+"""All subcommands in one typer application."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import pyspike
+from pyspike.cli import compile, demo, detect, inspect, profile, run, verify
+
+app = typer.Typer(
+    name="pyspike",
+    help="Spiking neural networks, exactly, with integer additions only.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+for command in (demo.demo, compile.compile, run.run, detect.detect, inspect.inspect, profile.profile, verify.verify):
+    app.command(no_args_is_help=command is not demo.demo)(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pyspike {pyspike.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Spiking neural networks, exactly, with integer additions only."""
