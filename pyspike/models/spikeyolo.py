@@ -24,7 +24,7 @@ SCALES: dict[str, dict[str, float]] = {
     "m": {"depth": 0.5, "width": 0.625, "p5_ratio": 2},
     "l": {"depth": 0.5, "width": 0.75, "p5_ratio": 2},
 }
-NEURONS = {"coco": {"decay": 0.25, "gain": 1.0}, "gen1": {"decay": 0.5, "gain": 0.5}}
+NEURONS: dict[str, dict[str, Any]] = {"coco": {"decay": 0.25, "gain": 1.0}, "gen1": {"decay": 0.5, "gain": 0.5}}
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ class SpikeYOLOConfig:
 
     depth, width: multipliers of the repeats (3, 6, 9, 3) and channels (128, 256, 512, 1024) of the four stages;
     max_channels: channels before the multiplier are capped here; T timesteps; D largest count of a neuron;
-    neuron: which of the two published parameter sets; reg_max: bins per box side; p5_ratio: expansion of the last block;
-    box_channels, class_channels: widths of the two head branches, None for max(64, C2 / 4) and max(C2, min(classes, 100)).
+    neuron: which of the two published parameter sets; reg_max: bins per box side; p5_ratio: expansion of the last
+    block; box_channels, class_channels: widths of the two head branches, None for max(64, C2 / 4) and
+    max(C2, min(classes, 100)).
     """
 
     depth: float = 0.33
@@ -66,8 +67,9 @@ class SpikeYOLO(nn.Module):
     """The detector. Keyword arguments are the fields of `SpikeYOLOConfig`.
 
     `forward(images)`: images [B, 3, H, W] in 0..1, H and W multiples of 32 (repeated over T timesteps), or event frames
-    [B, T, 3, H, W]; returns the raw head tensors of strides 8, 16, 32, each [B, 4 * reg_max + num_classes, H / s, W / s].
-    `decode(raw)` turns them into boxes. Raises `ShapeError` for other shapes.
+    [B, T, 3, H, W]; returns the raw head tensors of strides s = 8, 16, 32, each
+    [B, 4 * reg_max + num_classes, H / s, W / s]. Folded by `pyspike.nn.fold` it takes raw pixels 0..255 instead.
+    `decode(raw)` turns head tensors into boxes. Raises `ShapeError` for other shapes.
     """
 
     def __init__(self, **config: Any) -> None:
@@ -139,19 +141,19 @@ class SpikeYOLO(nn.Module):
 
     def _encode(self, images: Tensor) -> Tensor:
         T = self.config.T
-        sizes_fit = images.ndim in (4, 5) and images.shape[-3] == 3 and not (images.shape[-1] % 32 or images.shape[-2] % 32)
-        if not sizes_fit or (images.ndim == 5 and images.shape[1] != T):
+        fits = images.ndim in (4, 5) and images.shape[-3] == 3 and not any(side % 32 for side in images.shape[-2:])
+        if not fits or (images.ndim == 5 and images.shape[1] != T):
             raise ShapeError(
-                f"SpikeYOLO expects [B, 3, H, W] or [B, T={T}, 3, H, W] with H, W multiples of 32, found {tuple(images.shape)}"
+                f"SpikeYOLO expects [B, 3, H, W] or [B, T={T}, 3, H, W] with H, W multiples of 32, "
+                f"found {tuple(images.shape)}"
             )
         if images.ndim == 5:
-            encoded: Tensor = self.stem(images.transpose(0, 1).flatten(0, 1))
-            return encoded
+            return self.stem(images.transpose(0, 1).flatten(0, 1))
         if T == 1:
-            return self.stem(images)  # type: ignore[no-any-return]
+            return self.stem(images)
         if self.training:  # batch statistics are over T * B images
-            return self.stem(images.repeat(T, 1, 1, 1))  # type: ignore[no-any-return]
-        return self.stem(images).repeat(T, 1, 1, 1)  # type: ignore[no-any-return]
+            return self.stem(images.repeat(T, 1, 1, 1))
+        return self.stem(images).repeat(T, 1, 1, 1)
 
     def decode(self, raw: list[Tensor]) -> Tensor:
         """Boxes [B, 4 + num_classes, A]: centre x, centre y, width, height in pixels, then class probabilities.

@@ -35,7 +35,7 @@ class SepConv(nn.Module):
 
 
 class SNNBlock1(nn.Module):
-    """x = SepConv(x) + x;  x = x + conv3x3(ratio C -> C)(conv3x3(C -> ratio C)(x)), a neuron before each convolution."""
+    """x = SepConv(x) + x;  x = x + conv3x3(ratio C -> C)(conv3x3(C -> ratio C)(x)), a neuron before each."""
 
     def __init__(self, channels: int, ratio: int, neurons: Neurons) -> None:
         super().__init__()

@@ -42,14 +42,14 @@ _DOWN = [(r"^(?:synapse\.)?(conv|bn)", r"encode_\1"), (r"^neuron$", "encode_lif"
 _HEAD = [(r"^box", "cv2"), (r"^classes", "cv3"), (r"2\.synapse\.", "2.conv."), *_SPIKING]
 _SPPF = [(r"^reduce", "cv1"), (r"^expand", "cv2"), *_SPIKING]
 
-_RULES = {
+_RULES: dict[str, list[tuple[str, str]]] = {
     **dict.fromkeys(("stem", "down2", "down3", "down4"), _DOWN),
-    **dict.fromkeys(("stage1", "stage2", "top3", "out3"), [*_SEP, *_SPIKING]),
-    **dict.fromkeys(("stage3", "stage4", "top4", "out4", "out5"), [*_SEP, *_REP]),
+    **{name: [*_SEP, *_SPIKING] for name in ("stage1", "stage2", "top3", "out3")},
+    **{name: [*_SEP, *_REP] for name in ("stage3", "stage4", "top4", "out4", "out5")},
     **dict.fromkeys(("lateral5", "lateral4", "reduce3", "down3to4", "down4to5"), _SPIKING),
     "sppf": _SPPF,
     "head": _HEAD,
-}  # fmt: skip
+}
 
 
 def published_name(name: str, repeated: bool = False) -> str:
@@ -84,8 +84,9 @@ def to_own_names(published: Mapping[str, Tensor], own: Mapping[str, Tensor], reg
             f"not a SpikeYOLO of this configuration: missing {sorted(missing)[:5]} ({len(missing)} in all), "
             f"unexpected {sorted(extra)[:5]} ({len(extra)} in all)"
         )
-    if bins in published and published[bins].flatten().tolist() != list(range(reg_max)):
-        raise ModelFormatError(f"{bins}: expected the numbers 0..{reg_max - 1}, found {published[bins].flatten().tolist()}")
+    found_bins = published[bins].flatten().tolist() if bins in published else list(range(reg_max))
+    if found_bins != list(range(reg_max)):
+        raise ModelFormatError(f"{bins}: expected the numbers 0..{reg_max - 1}, found {found_bins}")
     out: dict[str, Tensor] = {}
     for name, own_name in known.items():
         value, wanted = torch.as_tensor(published[name]), own[own_name]

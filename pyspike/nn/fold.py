@@ -10,7 +10,8 @@ from torch import nn
 
 @torch.no_grad()
 def fold(model: nn.Module) -> nn.Module:
-    """A deep copy of `model`, in eval mode, in which every layer that has `folded()` is one `nn.Conv2d` of the same name.
+    """A deep copy of `model`, in eval mode, in which every layer that has `folded()` is one `nn.Conv2d` of the same
+    name.
 
     Folding is computed in float64 and stored in the parameters' own dtype. The stem of a folded model reads raw pixels
     0..255 instead of 0..1. `model` itself is left as it was.

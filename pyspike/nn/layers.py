@@ -1,7 +1,7 @@
 """Spiking layers: convolutions with batch normalisation that fold into ONE plain convolution for inference.
 
-A layer that can fold has `folded() -> nn.Conv2d` (bias, zero padding), whose output on the same input equals the layer's
-in eval mode up to floating-point rounding. `pyspike.nn.fold` replaces every such layer of a model.
+A layer that can fold has `folded() -> nn.Conv2d` (bias, zero padding), whose output on the same input equals the
+layer's in eval mode up to floating-point rounding. `pyspike.nn.fold` replaces every such layer of a model.
 All images are [N, C, H, W] with N = T * B, time outer.
 """
 
@@ -22,13 +22,14 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
 
 def bn_scale_shift(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """(scale [C], shift [C]) of a batch norm in eval mode: y = scale * x + shift."""
-    assert bn.running_mean is not None and bn.running_var is not None
+    assert bn.running_mean is not None
+    assert bn.running_var is not None
     scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)
     return scale, bn.bias - bn.running_mean * scale
 
 
 def plain_conv(weight: Tensor, bias: Tensor, like: nn.Conv2d, padding: int | None = None) -> nn.Conv2d:
-    """A Conv2d with bias holding `weight` [O, I/groups, kh, kw] and `bias` [O]; stride, padding and groups as in `like`."""
+    """A Conv2d holding `weight` [O, I/groups, kh, kw] and `bias` [O]; stride, padding and groups as in `like`."""
     out_channels, in_per_group, *kernel = weight.shape
     conv = nn.Conv2d(
         in_per_group * like.groups,
@@ -93,7 +94,8 @@ class PixelConvBN(ConvBN):
         )
         with torch.no_grad():
             conv.weight.copy_(plain.weight / 255)
-            assert conv.bias is not None and plain.bias is not None
+            assert conv.bias is not None
+            assert plain.bias is not None
             conv.bias.copy_(plain.bias)
         return conv
 

@@ -113,7 +113,7 @@ class IntegerLIF(nn.Module):
     def _exported(self, u: Tensor) -> Tensor:
         """One `pyspike::IntegerLIF` node; with T > 1 its axis 0 is exactly time, hence the reshapes around it."""
         drive = u if self.T == 1 else u.reshape(self.T, -1, *u.shape[1:])
-        attributes: dict[str, int | float] = {
+        attributes: dict[str, Any] = {
             "D": self.D,
             "half_even": int(self.rounding == "half_even"),
             "T": self.T,

@@ -36,12 +36,12 @@ class _OnGrid(torch.autograd.Function):
 class QuantisedSynapse(nn.Module):
     """What `QuantConv2d` and `QuantLinear` share. A mixin over a layer with `weight` [O, ...] and `bias` [O] or None.
 
-    `bits` 4..8: width of a weight; `input_hi`: the input lies in 0..input_hi; `input_fraction`: its fractional bits f_x;
-    `refresh`: while training, exponents are searched anew every so many forward calls (in eval at every call).
+    `bits` 4..8: width of a weight; `input_hi`: the input lies in 0..input_hi; `input_fraction`: its fractional bits
+    f_x; `refresh`: while training, exponents are searched anew every so many forward calls (in eval at every call).
     """
 
-    weight: nn.Parameter
-    bias: nn.Parameter | None
+    weight: Any
+    bias: Any
 
     def _set_up(self, bits: int, input_hi: int, input_fraction: int, refresh: int) -> None:
         if not 4 <= bits <= 8:
@@ -188,4 +188,4 @@ def _quantise_children(module: nn.Module, bits: int, counts: int, refresh: int) 
         quantised = QuantLinear(module.in_features, module.out_features, input_hi=counts, **common)
     quantised.load_state_dict({**module.state_dict(), "_extra_state": quantised.get_extra_state()})
     quantised.bake()
-    return quantised.train(module.training)  # type: ignore[no-any-return]
+    return quantised.train(module.training)

@@ -112,18 +112,17 @@ class SpikeCounter:
 
     def statistics(self) -> SpikeStatistics:
         """Statistics of all calls so far."""
-        weighted = sum(n * self.fanout.get(k, 0.0) for k, (n, _, _) in self.sums.items())
+        synapses = sum(n * self.fanout.get(k, 0.0) for k, (n, _, _) in self.sums.items())
+        driven = sum(z * self.fanout.get(k, 0.0) for k, (_, _, z) in self.sums.items())
         return SpikeStatistics(
             mean_count={k: s / n for k, (n, s, _) in self.sums.items()},
             density={k: z / n for k, (n, _, z) in self.sums.items()},
             element_density=sum(z for _, _, z in self.sums.values()) / sum(n for n, _, _ in self.sums.values()),
-            synaptic_density=sum(z * self.fanout.get(k, 0.0) for k, (_, _, z) in self.sums.items()) / max(weighted, 1e-12),
+            synaptic_density=driven / max(synapses, 1e-12),
         )
 
 
-def density_and_penalty(
-    recorded: dict[str, tuple[Tensor, Tensor]], fanout: dict[str, float]
-) -> tuple[float, Tensor]:
+def density_and_penalty(recorded: dict[str, tuple[Tensor, Tensor]], fanout: dict[str, float]) -> tuple[float, Tensor]:
     """(network density as a number, its differentiable stand-in) of one recorded forward call.
 
     The stand-in is the same average with counts in place of "is not zero": an L1 penalty on mean counts, whose gradient

@@ -8,22 +8,23 @@ import torch
 from torch import nn
 
 from pyspike.errors import RangeError
-from pyspike.nn.qat import QuantisedSynapse
+from pyspike.nn.qat import QuantConv2d, QuantisedSynapse, QuantLinear
 
 
 def integer_twin(model: nn.Module) -> nn.Module:
     """A deep copy of a quantised model in float64 and eval mode, without gradients: the exact integer network.
 
     Why it is exact: all values are integers times powers of two. Inputs are integers, weights w * 2^-e, biases integers
-    times 2^-f; products, sums in any order, max pools, upsampling and the neuron at dyadic decay, gain and threshold keep
-    that form, and float64 represents each of them while it stays below 2^53 steps of its grid. Integer networks bound
-    potentials by 2^31 steps, so no rounding ever happens. The counts equal those of any other exact executor with ==.
+    times 2^-f; products, sums in any order, max pools, upsampling and the neuron at dyadic decay, gain and threshold
+    keep that form, and float64 represents each of them while it stays below 2^53 steps of its grid. Integer networks
+    bound potentials by 2^31 steps, so no rounding ever happens. The counts equal those of any other exact executor.
 
     Raises `RangeError` where a synapse is not quantised.
     """
-    plain = [n for n, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear) and not isinstance(m, QuantisedSynapse)]
+    exact = (QuantConv2d, QuantLinear)
+    plain = [n for n, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear) and not isinstance(m, exact)]
     if plain:
-        raise RangeError(f"an integer twin needs a quantised model: {len(plain)} synapses are float, first {plain[0]!r}")
+        raise RangeError(f"a twin needs a quantised model: {len(plain)} synapses are float, first {plain[0]!r}")
     twin = copy.deepcopy(model).double().eval()
     return twin.requires_grad_(False)
 
@@ -32,8 +33,8 @@ def integer_twin(model: nn.Module) -> nn.Module:
 def float_exactness(model: nn.Module) -> list[dict[str, object]]:
     """Per quantised synapse: is every partial sum exact in float32?
 
-    One dict a synapse: name, f (fractional bits of its output), e_min, e_max, M (the larger of the sums of positive and of
-    negative parts over the input range 0..hi, bias included, in real units), steps = M * 2^f, and exact = steps < 2^24.
+    One dict a synapse: name, f (fractional bits of its output), e_min, e_max, M (the larger of the sums of positive and
+    of negative parts over the input range 0..hi, bias included, in real units), steps = M * 2^f, exact = steps < 2^24.
     """
     rows: list[dict[str, object]] = []
     for name, module in model.named_modules():

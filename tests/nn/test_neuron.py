@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 
 import numpy as np
 import onnx
@@ -82,7 +83,9 @@ def test_undetached_reset_changes_the_gradient_only() -> None:
 @pytest.mark.parametrize("steps", [1, 2])
 def test_exports_one_node(steps: int) -> None:
     neuron = IntegerLIF(D=3, T=steps, gain=0.5, rounding="half_up", reset="hard")
-    program = torch.onnx.export(neuron, (torch.zeros(2, 5, 4),), dynamo=True, verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside the exporter
+        program = torch.onnx.export(neuron.eval(), (torch.zeros(2, 5, 4),), dynamo=True, verbose=False)
     buffer = io.BytesIO()
     program.save(buffer)
     nodes = list(onnx.load_from_string(buffer.getvalue()).graph.node)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts its threads
-
-from training.detect.config import Config  # noqa: E402
-from training.detect.run import open_run  # noqa: E402
+from training.detect.config import Config
+from training.detect.run import open_run
 
 
 def main() -> None:
     """Train, or go on with a run that was interrupted, then write final.pt and metrics.json."""
     parser = argparse.ArgumentParser(prog="python -m training.detect", description=main.__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with train.txt, val.txt, test.txt, images/, annotations/")
+    parser.add_argument("--data", type=Path, required=True, help="train.txt, val.txt, test.txt, images/, annotations/")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; a checkpoint in it is resumed")
     parser.add_argument("--config", type=Path, help="TOML file of settings (training/detect/config.py)")
     parser.add_argument("--until", type=int, help="stop after this step (the run can be resumed)")

@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pyspike.tasks.detect import letterbox
 from training.detect.augment import augment
 from training.detect.config import Config
-
-GREY = 114  # the published padding value
 
 
 @dataclass(frozen=True)
 class Sample:
     """One image and its boxes.
 
-    name: file stem; image: uint8 [H, W, 3] RGB; boxes: float32 [N, 4], x1 y1 x2 y2 in pixels of `image`; classes: int64 [N].
+    name: file stem; image: uint8 [H, W, 3] RGB; boxes: float32 [N, 4], x1 y1 x2 y2 in pixels of `image`;
+    classes: int64 [N].
     """
 
     name: str
@@ -57,42 +57,12 @@ def read_split(root: Path, split: str, classes: tuple[str, ...]) -> list[Sample]
     return samples
 
 
-def letterbox(image: NDArray[np.uint8], width: int, height: int) -> tuple[NDArray[np.uint8], float, int, int]:
-    """Fit `image` into width x height, padded with grey: (image, factor, left, top) with new = old * factor + offset."""
-    h, w = image.shape[:2]
-    factor = min(width / w, height / h)
-    new_w, new_h = round(w * factor), round(h * factor)
-    if (new_w, new_h) != (w, h):
-        image = _resize(image, new_w, new_h)
-    left, top = (width - new_w) // 2, (height - new_h) // 2
-    canvas = np.full((height, width, 3), GREY, np.uint8)
-    canvas[top : top + new_h, left : left + new_w] = image
-    return canvas, factor, left, top
-
-
-def _resize(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Bilinear between pixel centres, without smoothing."""
-
-    def weights(old: int, new: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-        x = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-        low = np.floor(x).astype(np.int64)
-        return low, np.minimum(low + 1, old - 1), (x - low).astype(np.float32)
-
-    y0, y1, fy = weights(image.shape[0], height)
-    x0, x1, fx = weights(image.shape[1], width)
-    wide = image.astype(np.float32)
-    rows = wide[y0] * (1 - fy)[:, None, None] + wide[y1] * fy[:, None, None]
-    out = rows[:, x0] * (1 - fx)[:, None] + rows[:, x1] * fx[:, None]
-    return np.floor(out + 0.5).astype(np.uint8)
-
-
 def letterboxed(samples: list[Sample], width: int, height: int) -> list[Sample]:
     """The samples on the network's canvas of width x height pixels."""
     out = []
     for s in samples:
-        image, factor, left, top = letterbox(s.image, width, height)
-        shift = np.array([left, top, left, top], np.float32)
-        out.append(Sample(s.name, image, s.boxes * np.float32(factor) + shift, s.classes))
+        image, place = letterbox(s.image, (height, width))
+        out.append(Sample(s.name, image, place.to_target(s.boxes.astype(np.float64)).astype(np.float32), s.classes))
     return out
 
 
@@ -116,7 +86,7 @@ def collate(samples: list[Sample]) -> Batch:
 
 
 def training_batch(samples: list[Sample], step: int, config: Config, mosaic: bool = True) -> Batch:
-    """The batch of `step`: images in a fresh order every epoch, augmented; it depends on (seed, step) and nothing else."""
+    """The batch of `step`: images in a fresh order every epoch, augmented: a function of (seed, step) alone."""
     per_epoch = len(samples) // config.batch or 1
     epoch, position = divmod(step, per_epoch)
     order = np.random.default_rng([config.seed, epoch]).permutation(len(samples))

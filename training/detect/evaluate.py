@@ -15,10 +15,12 @@ from pycocotools.cocoeval import COCOeval
 from torch import nn
 
 from pyspike.nn import SpikeCounter, SpikeStatistics, record_neurons
+from pyspike.tasks.detect import nms
 from training.detect.config import Config
 from training.detect.data import Sample, collate
 
 MAX_DETECTIONS = 300
+MAX_CANDIDATES = 1500  # before suppression, per image
 
 
 @dataclass(frozen=True)
@@ -49,34 +51,30 @@ class Evaluation:
         return out
 
 
-def non_maximum_suppression(
-    decoded: NDArray[np.floating], confidence: float, iou: float, most: int = MAX_DETECTIONS
+def candidates(
+    decoded: NDArray[np.floating], confidence: float, iou: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """decoded [4 + C, A] (cx cy w h, probabilities) -> boxes [n, 4] x1 y1 x2 y2, scores [n], classes [n], best first.
 
-    An anchor may win in several classes; boxes of different classes never suppress each other.
+    As the published validation does, an anchor may win in several classes (a deployed detector takes its best one).
     """
-    anchors, classes = np.nonzero(decoded[4:].T > confidence)
+    anchors, classes = np.nonzero(np.greater(decoded[4:].T, confidence))
     scores = decoded[4 + classes, anchors].astype(np.float64)
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
     anchors, classes, scores = anchors[order], classes[order], scores[order]
     centre, half = decoded[:2, anchors].T.astype(np.float64), decoded[2:4, anchors].T.astype(np.float64) / 2
     boxes = np.concatenate([centre - half, centre + half], 1)
-    apart = boxes + classes[:, None] * 7680.0
-    areas = (4 * half).prod(1) / 4
-    left, kept = np.arange(len(scores)), []
-    while len(left) and len(kept) < most:
-        first, left = left[0], left[1:]
-        kept.append(first)
-        low, high = np.maximum(apart[left, :2], apart[first, :2]), np.minimum(apart[left, 2:], apart[first, 2:])
-        inter = np.clip(high - low, 0, None).prod(1)
-        left = left[inter <= iou * (areas[left] + areas[first] - inter)]
+    kept = nms(boxes, scores, classes, iou)[:MAX_DETECTIONS]
     return boxes[kept], scores[kept], classes[kept].astype(np.int64)
 
 
 @torch.no_grad()
 def detections(
-    model: nn.Module, samples: list[Sample], config: Config, counter: SpikeCounter | None = None, raw_pixels: bool = False
+    model: nn.Module,
+    samples: list[Sample],
+    config: Config,
+    counter: SpikeCounter | None = None,
+    raw_pixels: bool = False,
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]]:
     """Boxes, scores and classes per letterboxed sample; `model` in eval mode, fed 0..1, or uint8 where `raw_pixels`."""
     dtype = next(model.parameters()).dtype
@@ -89,7 +87,7 @@ def detections(
         if counter is not None:
             counter.add(recorded)
         decoded = model.decode(raw).double().numpy()  # type: ignore[operator]
-        found += [non_maximum_suppression(d, config.confidence, config.nms_iou) for d in decoded]
+        found += [candidates(d, config.confidence, config.nms_iou) for d in decoded]
     return found
 
 
@@ -147,7 +145,8 @@ def score(
         p = precision[:, :, k]
         per_class[name] = (float(p[0].mean()), float(p.mean())) if (p > -1).all() else (float("nan"), float("nan"))
     both = np.array(list(per_class.values()))
-    return Evaluation(float(np.nanmean(both[:, 0])), float(np.nanmean(both[:, 1])), per_class, spikes, _tables(judge, len(samples)))
+    tables = _tables(judge, len(samples))
+    return Evaluation(float(np.nanmean(both[:, 0])), float(np.nanmean(both[:, 1])), per_class, spikes, tables)
 
 
 def _without_results(coco: COCO) -> COCO:

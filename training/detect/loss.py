@@ -51,9 +51,9 @@ def assign(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Task-aligned assignment of anchors to objects.
 
-    scores [B, A, C] probabilities; boxes [B, A, 4] and centres [A, 2] in pixels; true_boxes [B, M, 4]; true_classes [B, M],
-    -1 where there is none. Returns target boxes [B, A, 4], soft target scores [B, A, C], and which anchors are positive
-    [B, A] bool.
+    scores [B, A, C] probabilities; boxes [B, A, 4] and centres [A, 2] in pixels; true_boxes [B, M, 4]; true_classes
+    [B, M], -1 where there is none. Returns target boxes [B, A, 4], soft target scores [B, A, C], and which
+    anchors are positive [B, A] bool.
     """
     valid = (true_classes >= 0)[..., None]  # [B, M, 1]
     offsets = torch.cat([centres - true_boxes[:, :, None, :2], true_boxes[:, :, None, 2:] - centres], -1)
@@ -92,8 +92,8 @@ def detection_loss(
 ) -> tuple[Tensor, Tensor]:
     """(loss, items): the sum of the three weighted terms, and the terms [box, classes, dfl] detached.
 
-    raw: head tensors [B, 4 * reg_max + C, H / s, W / s]; true_boxes [B, M, 4] x1 y1 x2 y2 in pixels; true_classes [B, M]
-    with -1 for none. (The published trainer multiplies this loss by the batch size.)
+    raw: head tensors [B, 4 * reg_max + C, H / s, W / s]; true_boxes [B, M, 4] x1 y1 x2 y2 in pixels; true_classes
+    [B, M] with -1 for none. (The published trainer multiplies this loss by the batch size.)
     """
     gains = gains or Gains()
     centres, strides = anchor_points(raw)

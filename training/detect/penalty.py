@@ -1,8 +1,8 @@
 """The firing-rate penalty and the controller of its weight.
 
-A fixed small weight does nothing and a fixed large one destroys the detector, because the right weight changes while the
-network thins out. So the weight is driven: it grows while the measured density is above a falling target, and shrinks
-below it.
+A fixed small weight does nothing and a fixed large one destroys the detector, because the right weight changes while
+the network thins out. So the weight is driven: it grows while the measured density is above a falling target, and
+shrinks below it.
 """
 
 from __future__ import annotations

@@ -219,21 +219,24 @@ class Trainer:
         self, rate: float, loss: Tensor, items: Tensor, density: float | None, seconds: float, end: int
     ) -> None:
         c = self.config
-        due = self.step % c.evaluate_every == 0 or self.step == end or self.step == self.stage_start() + c.steps[self.stage]
+        stage_end = self.stage_start() + c.steps[self.stage]
+        due = self.step % c.evaluate_every == 0 or self.step in (end, stage_end)
         if self.step % c.log_every and not due:
             return
         goal = self.controller.target(c, self.progress() if self.stage == 1 else 1.0) if self.stage else 0.0
         box, classes, dfl = (float(v) for v in items)
         row: dict[str, Any] = {
-            "step": self.step, "stage": STAGES[self.stage], "seconds": seconds, "rate": rate, "loss": float(loss), "box": box,
-            "class": classes, "dfl": dfl, "density": density, "target": goal, "penalty_weight": self.controller.weight,
+            "step": self.step, "stage": STAGES[self.stage], "seconds": seconds, "rate": rate, "loss": float(loss),
+            "box": box, "class": classes, "dfl": dfl, "density": density, "target": goal,
+            "penalty_weight": self.controller.weight,
         }  # fmt: skip
         if due:
             found = self.validate()
             assert found.spikes is not None
-            row |= {"val_map50": found.map50, "val_map50_95": found.map50_95, "val_density": found.spikes.network_density}
+            sparse = found.spikes.network_density
+            row |= {"val_map50": found.map50, "val_map50_95": found.map50_95, "val_density": sparse}
             if self.stage:
-                self.controller.calibrate(found.spikes.network_density)
+                self.controller.calibrate(sparse)
         self.log.add(**row)
         shown = " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
         self.console.print(shown, highlight=False, soft_wrap=True)
@@ -241,5 +244,6 @@ class Trainer:
 
 def open_run(config: Config, data: Path, out: Path) -> Trainer:
     """A trainer over `data` (train.txt, val.txt, images/, annotations/), resumed if `out` holds a checkpoint."""
-    train, val = (letterboxed(read_split(data, s, config.classes), config.width, config.height) for s in ("train", "val"))
+    splits = [read_split(data, name, config.classes) for name in ("train", "val")]
+    train, val = (letterboxed(samples, config.width, config.height) for samples in splits)
     return Trainer(config, train, val, out)
