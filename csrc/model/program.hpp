@@ -98,11 +98,13 @@ struct PortView {
     std::int32_t tensor = 0;
     std::int32_t time_axis = -1;
     bool merged = false;
+    bool read = true;  // false: an input that nothing reads; others may use its place in the arena, so do not fill it
     PortDtype dtype = PortDtype::kInt32;
 };
 
 struct Program {
-    std::uint32_t timesteps = 1, max_timesteps = 0;  // 0: a stream may go on for ever
+    std::uint32_t timesteps = 1;      // of a whole run
+    std::uint32_t max_timesteps = 0;  // of a stream, the bounds of membranes included; 0: it may go on for ever
     std::vector<TensorView> tensors;
     std::vector<Op> ops;  // in execution order: all of kBefore, then kLoop, then kAfter
     std::vector<PortView> inputs, outputs;
