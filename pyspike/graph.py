@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 MAX_RANK = 5
+MAX_ELEMENTS = 2**31 - 1
+MAX_FRACTION = 1000
+MAX_TIMESTEPS = 2**20
+PORT_RANGES = {
+    "uint8": (0, 255),
+    "int8": (-128, 127),
+    "int16": (-(2**15), 2**15 - 1),
+    "int32": (INT32_MIN, INT32_MAX),
+}
+"""The integer types of graph inputs and outputs, and what they hold."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,13 @@ class Scale:
 
     f: int | tuple[int, ...] = 0
     divisor: int = 1
+
+    def __post_init__(self) -> None:
+        fractions = (self.f,) if isinstance(self.f, int) else self.f
+        if any(abs(f) > MAX_FRACTION for f in fractions):
+            raise RangeError(f"expected fractional bits within +-{MAX_FRACTION}, found {min(fractions)}..{max(fractions)}")
+        if self.divisor % 2 != 1 or not 1 <= self.divisor < 2**32:
+            raise RangeError(f"expected an odd divisor of 32 bits, found {self.divisor}")
 
     def over(self, count: int) -> Scale:
         """The scale of a sum over `count` terms that stands for their mean."""
@@ -70,6 +87,8 @@ class Tensor:
     def __post_init__(self) -> None:
         if len(self.shape) > MAX_RANK or any(size < 1 for size in self.shape):
             raise ShapeError(f"expected at most {MAX_RANK} axes of positive size, found shape {self.shape}")
+        if self.size > MAX_ELEMENTS:
+            raise ShapeError(f"expected at most {MAX_ELEMENTS} elements, found shape {self.shape}")
         if self.lo > self.hi:
             raise RangeError(f"empty range [{self.lo}, {self.hi}]")
 
@@ -117,6 +136,20 @@ class Port:
             return (*before, timesteps * after[0], *after[1:])
         return (*before, timesteps, *after)
 
+    def check(self, tensor: Tensor, timesteps: int) -> None:
+        """Raise `ShapeError` or `RangeError` where this port cannot be one of `tensor`."""
+        if (self.time_axis is not None) != tensor.time:
+            raise ShapeError(f"port {self.name!r}: a time axis is declared exactly where the tensor varies in time")
+        if self.time_axis is None:
+            good = not self.merged
+        else:
+            good = 0 <= self.time_axis <= len(tensor.shape) - self.merged
+        if not self.name or not good or tensor.size * (timesteps if tensor.time else 1) > MAX_ELEMENTS:
+            raise ShapeError(f"port {self.name!r}: no name, or an impossible time axis ({self.time_axis}) or size")
+        lo, hi = PORT_RANGES[self.dtype]
+        if tensor.lo < lo or tensor.hi > hi:
+            raise RangeError(f"port {self.name!r}: {self.dtype} does not hold [{tensor.lo}, {tensor.hi}]")
+
 
 @dataclass(frozen=True)
 class Node:
@@ -152,9 +185,15 @@ class Graph:
     metadata: dict[str, object] = field(default_factory=dict)
     _phases: dict[str, Phase] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for steps in (self.timesteps, self.max_timesteps or 1):
+            if not 1 <= steps <= MAX_TIMESTEPS:
+                raise RangeError(f"expected 1 to {MAX_TIMESTEPS} timesteps, found {steps}")
+
     def add_input(self, port: Port, tensor: Tensor) -> str:
         """Declare a graph input; returns the name of its tensor."""
         self._name(port.tensor)
+        self._check_port(port, tensor, self.inputs)
         self.tensors[port.tensor] = tensor
         self._phases[port.tensor] = Phase.LOOP if tensor.time else Phase.BEFORE
         self.inputs.append(port)
@@ -168,6 +207,7 @@ class Graph:
         self._name(output)
         try:
             tensor = op.infer(*(self.tensors[name] for name in inputs))
+            op.check_time(self.timesteps, self.max_timesteps)
         except (ShapeError, RangeError) as error:
             raise type(error)(f"{op.name} {output!r}: {error}") from error
         phase = self._phase_of(tensor, op, inputs, output)
@@ -180,8 +220,7 @@ class Graph:
         """Declare a graph output; its tensor exists already."""
         if port.tensor not in self.tensors:
             raise ShapeError(f"output {port.name!r} names the unknown tensor {port.tensor!r}")
-        if (port.time_axis is not None) != self.tensors[port.tensor].time:
-            raise ShapeError(f"output {port.name!r}: a time axis is declared exactly where the tensor varies in time")
+        self._check_port(port, self.tensors[port.tensor], self.outputs)
         self.outputs.append(port)
 
     def phase(self, name: str) -> Phase:
@@ -199,6 +238,11 @@ class Graph:
     def readers(self, name: str) -> list[Node]:
         """All nodes that read tensor `name`."""
         return [node for node in self.nodes if name in node.inputs]
+
+    def _check_port(self, port: Port, tensor: Tensor, others: Iterable[Port]) -> None:
+        if any(port.name == other.name for other in others):
+            raise ShapeError(f"port names must be unique: {port.name!r}")
+        port.check(tensor, self.timesteps)
 
     def _name(self, name: str) -> None:
         if not name or name in self.tensors:

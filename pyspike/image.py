@@ -29,6 +29,7 @@ from pyspike.packing import DEPTHWISE, PLAIN, ROWS, pack, packed_size, unpack
 
 MAGIC = b"\x93SPK\r\n\x1a\n"
 MAJOR, MINOR = 1, 0
+MAX_TENSORS = 2**15
 KIND_MODEL = 1
 
 HEADER = struct.Struct("<8sHHIQQ32s")  # magic, major, minor, kind, file bytes, zero, SHA-256 of all bytes from 64 on
@@ -57,6 +58,12 @@ class _Blob:
 
     def payload(self) -> bytes:
         return b"" if self.values is None else pack(self.values, self.packing, self.dims)
+
+
+_BROKEN = (
+    Error, ValueError, IndexError, KeyError, TypeError, OverflowError, struct.error, MemoryError, RecursionError,
+)  # fmt: skip
+"""What reading an impossible image may raise."""
 
 
 def to_bytes(graph: Graph) -> bytes:
@@ -131,7 +138,7 @@ def from_bytes(data: bytes) -> Graph:
         rewritten = to_bytes(graph)
     except ModelFormatError:
         raise
-    except (Error, ValueError, IndexError, KeyError, TypeError, OverflowError, struct.error, MemoryError) as error:
+    except _BROKEN as error:
         raise ModelFormatError(f"broken model image: {error}") from error
     if rewritten[64:] != data[64:]:
         at = next(i for i, (a, b) in enumerate(zip(rewritten[64:], data[64:], strict=False)) if a != b) + 64
@@ -241,6 +248,8 @@ class _Reader:
         self.data = data
         fields = MODEL.unpack_from(data, HEADER.size)
         self.timesteps, self.max_timesteps = fields[0], fields[1]
+        if fields[2] > MAX_TENSORS:
+            raise ModelFormatError(f"expected at most {MAX_TENSORS} tensors, found {fields[2]}")
         self.input_count, self.output_count = fields[4], fields[5]
         position = HEADER.size + MODEL.size
         ports = self.input_count + self.output_count

@@ -20,7 +20,9 @@ struct Placed {
     auto operator<=>(const Placed&) const = default;
 };
 
-std::uint64_t aligned(std::uint64_t size) { return (size + format::kAlignment - 1) / format::kAlignment * format::kAlignment; }
+std::uint64_t aligned(std::uint64_t size) {
+    return (size + format::kAlignment - 1) / format::kAlignment * format::kAlignment;
+}
 
 // What crosses into the timestep loop lives until its end, a mean over time from its start, a graph output to the end.
 std::vector<Lifetime> lifetimes(const Program& program, std::span<const std::int8_t> known) {
@@ -49,14 +51,17 @@ std::vector<Lifetime> lifetimes(const Program& program, std::span<const std::int
 std::uint64_t plan(const std::vector<Lifetime>& lives, Program* program) {
     std::vector<std::size_t> order(program->tensors.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return program->tensors[a].bytes > program->tensors[b].bytes; });
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        return program->tensors[a].bytes > program->tensors[b].bytes;
+    });
     std::vector<Placed> placed;
     std::uint64_t arena_bytes = 0;
     for (const std::size_t number : order) {
         const std::uint64_t size = aligned(program->tensors[number].bytes);
         std::uint64_t offset = 0;
         for (const Placed& other : placed) {
-            if (other.life.meets(lives[number]) && other.start < offset + size && offset < other.stop) offset = other.stop;
+            if (other.life.meets(lives[number]) && other.start < offset + size && offset < other.stop)
+                offset = other.stop;
         }
         program->tensors[number].arena = offset;
         arena_bytes = std::max(arena_bytes, offset + size);
@@ -102,11 +107,14 @@ Status place_tensors(const Image& image, std::span<const std::int8_t> known, Pro
     program->state_bytes = place_membranes(program);
     for (std::size_t i = 0; i < program->tensors.size(); ++i) {
         if (image.tensors[i].arena != program->tensors[i].arena) {
-            return {Code::kFormat, "a tensor lies elsewhere in the arena than planned", Place::kTensor, static_cast<std::int64_t>(i)};
+            return {Code::kFormat, "a tensor lies elsewhere in the arena than planned", Place::kTensor,
+                    static_cast<std::int64_t>(i)};
         }
     }
-    if (image.model.arena_bytes != program->arena_bytes) return {Code::kFormat, "the arena has another size than planned"};
-    if (image.model.state_bytes != program->state_bytes) return {Code::kFormat, "the membranes have another size than planned"};
+    if (image.model.arena_bytes != program->arena_bytes)
+        return {Code::kFormat, "the arena has another size than planned"};
+    if (image.model.state_bytes != program->state_bytes)
+        return {Code::kFormat, "the membranes have another size than planned"};
     bound_stream(program);
     return {};
 }

@@ -1,7 +1,8 @@
-// What is known of a tensor before anything runs, while its operator is being checked: pyspike.graph.Tensor in wide integers.
+// What is known of a tensor before anything runs, while its operator is being checked: pyspike.graph.Tensor in wide
+// integers.
 //
-// Contract: arithmetic on ranges saturates, so that a value outside int32 stays outside whatever is done to it; `settle` is
-// what turns facts into a tensor, and it refuses everything that does not fit.
+// Contract: arithmetic on ranges saturates, so that a value outside int32 stays outside whatever is done to it;
+// `settle` is what turns facts into a tensor, and it refuses everything that does not fit.
 #pragma once
 
 #include <array>
@@ -55,13 +56,13 @@ Status settle(const Facts& facts, TensorView* tensor);
 
 // The f of every channel, where channels keep one each. Bounded: what images of this size may ask for in sum.
 class ChannelScales {
- public:
+  public:
     explicit ChannelScales(std::uint64_t image_bytes) : left_(image_bytes + (1u << 20)) {}
 
     // Room for `count` values, or nothing where the bound is reached. Spans stay valid until the store is destroyed.
     std::span<std::int32_t> make(std::uint64_t count);
 
- private:
+  private:
     std::vector<std::vector<std::int32_t>> store_;
     std::uint64_t left_;
 };

@@ -1,4 +1,5 @@
-// The records of a model image (.spk): numbers and layout, as pyspike/image.py defines them and docs/format.md explains them.
+// The records of a model image (.spk): numbers and layout, as pyspike/image.py defines them and docs/format.md explains
+// them.
 //
 // Contract: every struct has the size and field order of its record, without padding; a test compares all of it with
 // pyspike/image.py. Little-endian hosts only, so that records are read where they lie.
@@ -11,7 +12,8 @@
 
 namespace spk::format {
 
-static_assert(std::endian::native == std::endian::little, "model images are read in place: a little-endian host is needed");
+static_assert(std::endian::native == std::endian::little,
+              "model images are read in place: a little-endian host is needed");
 
 inline constexpr std::array<std::uint8_t, 8> kMagic{0x93, 'S', 'P', 'K', '\r', '\n', 0x1a, '\n'};
 inline constexpr std::uint16_t kMajor = 1, kMinor = 0;

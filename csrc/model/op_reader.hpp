@@ -1,8 +1,8 @@
 // One operator's record while it is being checked: its operands, and a cursor over its attributes and arrays.
 //
-// Contract: attributes are taken in the order of the fields in pyspike/ops, arrays in theirs; a cursor that runs out, or a value that
-// no writer produces, makes `sound()` false, and what it returned is then a harmless default. A rule (model/ops) reads its
-// fields, checks them against the operands, and fills `out` and `params`.
+// Contract: attributes are taken in the order of the fields in pyspike/ops, arrays in theirs; a cursor that runs out,
+// or a value that no writer produces, makes `sound()` false, and what it returned is then a harmless default. A rule
+// (model/ops) reads its fields, checks them against the operands, and fills `out` and `params`.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ struct Array {
 };
 
 class OpReader {
- public:
+  public:
     OpReader(const Image& image, const format::Op& op, std::span<const Facts> operands, ChannelScales* store)
         : inputs(operands),
           scales(store),
@@ -46,7 +46,7 @@ class OpReader {
     std::uint32_t max_timesteps() const { return max_timesteps_; }
 
     std::int32_t integer();
-    bool boolean();                       // 0 or 1
+    bool boolean();                         // 0 or 1
     std::span<const std::int32_t> tuple();  // a length, then as many words
     Array array(std::uint8_t dtype, std::uint8_t packing, int rank);
     bool next_packed_as(std::uint8_t packing) const { return !blobs_.empty() && blobs_.front().packing == packing; }
@@ -56,7 +56,7 @@ class OpReader {
     bool sound() const { return sound_; }
     bool done() const { return sound_ && words_.empty() && blobs_.empty(); }
 
- private:
+  private:
     const Image& image_;
     std::span<const std::int32_t> words_;
     std::span<const format::Blob> blobs_;

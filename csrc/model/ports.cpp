@@ -1,8 +1,9 @@
 #include "model/ports.hpp"
 
-#include <unordered_set>
+#include <utility>
 
 #include "model/facts.hpp"
+#include "model/text.hpp"
 
 namespace spk {
 namespace {
@@ -13,20 +14,22 @@ struct Limits {
 
 Limits limits(PortDtype dtype) {
     switch (dtype) {
-        case PortDtype::kUint8: return {0, 255};
-        case PortDtype::kInt8: return {-128, 127};
-        case PortDtype::kInt16: return {-32768, 32767};
-        case PortDtype::kInt32: break;
+        case PortDtype::kUint8:
+            return {0, 255};
+        case PortDtype::kInt8:
+            return {-128, 127};
+        case PortDtype::kInt16:
+            return {-32768, 32767};
+        case PortDtype::kInt32:
+            break;
     }
     return {kInt32Min, kInt32Max};
 }
 
-Status unique_names(const std::vector<PortView>& ports, Place place) {
-    std::unordered_set<std::string_view> names;
-    for (std::size_t i = 0; i < ports.size(); ++i) {
-        if (!names.insert(ports[i].name).second) return {Code::kFormat, "two ports have the same name", place, static_cast<std::int64_t>(i)};
-    }
-    return {};
+Status unique_names(const std::vector<PortView>& ports, const char* message) {
+    std::vector<std::string_view> names;
+    for (const PortView& port : ports) names.push_back(port.name);
+    return all_different(std::move(names)) ? Status() : Status(Code::kFormat, message);
 }
 
 }  // namespace
@@ -42,8 +45,10 @@ Status read_port(const Image& image, const format::Port& record, const Program& 
     if (record.dtype < 1 || record.dtype > 4) return {Code::kFormat, "unknown dtype of a port"};
     port->dtype = static_cast<PortDtype>(record.dtype);
     const Limits fit = limits(port->dtype);
-    if (tensor.lo < fit.lo || tensor.hi > fit.hi) return {Code::kRange, "a port's dtype does not hold its tensor's range"};
-    if (tensor.time != (record.time_axis != -1)) return {Code::kShape, "a port has a time axis exactly where its tensor varies in time"};
+    if (tensor.lo < fit.lo || tensor.hi > fit.hi)
+        return {Code::kRange, "a port's dtype does not hold its tensor's range"};
+    if (tensor.time != (record.time_axis != -1))
+        return {Code::kShape, "a port has a time axis exactly where its tensor varies in time"};
     if (!tensor.time) return port->merged ? Status(Code::kShape, "a port without time has nothing to merge") : Status();
     const int last = tensor.rank - (port->merged ? 1 : 0);
     if (record.time_axis < 0 || record.time_axis > last) return {Code::kShape, "a port's time axis does not exist"};
@@ -54,15 +59,16 @@ Status read_port(const Image& image, const format::Port& record, const Program& 
 }
 
 Status check_port_names(const Program& program) {
-    const Status status = unique_names(program.inputs, Place::kInput);
-    return status.ok() ? unique_names(program.outputs, Place::kOutput) : status;
+    const Status status = unique_names(program.inputs, "two inputs have the same name");
+    return status.ok() ? unique_names(program.outputs, "two outputs have the same name") : status;
 }
 
 Shape port_shape(const PortView& port, const TensorView& tensor, std::uint32_t timesteps) {
     Shape shape;
     const bool time = port.time_axis >= 0 && timesteps > 0;
     for (int axis = 0; axis <= tensor.rank; ++axis) {
-        if (time && axis == port.time_axis && !port.merged) shape.dims[shape.rank++] = static_cast<std::int32_t>(timesteps);
+        if (time && axis == port.time_axis && !port.merged)
+            shape.dims[shape.rank++] = static_cast<std::int32_t>(timesteps);
         if (axis == tensor.rank) break;
         const bool merge = time && port.merged && axis == port.time_axis;
         shape.dims[shape.rank++] = merge ? static_cast<std::int32_t>(tensor.dims[axis] * timesteps) : tensor.dims[axis];

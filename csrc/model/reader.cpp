@@ -19,7 +19,9 @@ bool all_zero(Bytes bytes) {
     return std::all_of(bytes.begin(), bytes.end(), [](std::byte each) { return each == std::byte{0}; });
 }
 
-std::uint64_t aligned(std::uint64_t size) { return (size + format::kAlignment - 1) / format::kAlignment * format::kAlignment; }
+std::uint64_t aligned(std::uint64_t size) {
+    return (size + format::kAlignment - 1) / format::kAlignment * format::kAlignment;
+}
 
 Status check_header(Bytes bytes) {
     if (bytes.size() < sizeof(format::Header) + sizeof(format::Model)) {
@@ -30,12 +32,14 @@ Status check_header(Bytes bytes) {
     }
     format::Header header;
     std::memcpy(&header, bytes.data(), sizeof header);
-    if (header.magic != format::kMagic) return bad("not a model image: its first eight bytes are not the magic number", Place::kByte, 0);
+    if (header.magic != format::kMagic)
+        return bad("not a model image: its first eight bytes are not the magic number", Place::kByte, 0);
     if (header.major != format::kMajor) {
         return bad("model image of another major format version than this reader takes: recompile it", Place::kByte, 8);
     }
     if (header.kind != format::kKindModel) return bad("expected an image of kind 1 (a model)", Place::kByte, 12);
-    if (header.file_bytes != bytes.size()) return bad("truncated or extended model image: its header says another size", Place::kByte, 16);
+    if (header.file_bytes != bytes.size())
+        return bad("truncated or extended model image: its header says another size", Place::kByte, 16);
     if (header.zero != 0) return bad("expected zero in the header", Place::kByte, 24);
     if (sha256(bytes.subspan(sizeof header)) != header.sha256) {
         return bad("corrupted model image: its SHA-256 does not match its bytes", Place::kByte, 32);
@@ -45,7 +49,7 @@ Status check_header(Bytes bytes) {
 
 // Cuts one section after another off the image; remembers the first that does not fit, or whose gap is not zero.
 class Cutter {
- public:
+  public:
     explicit Cutter(Bytes bytes) : bytes_(bytes), at_(sizeof(format::Header)) {}
 
     template <class Record>
@@ -69,7 +73,7 @@ class Cutter {
     Bytes rest() const { return bytes_.subspan(at_); }
     Status status() const { return status_; }
 
- private:
+  private:
     void fail(const char* message) {
         if (status_.ok()) status_ = bad(message, Place::kByte, at_);
     }
@@ -104,7 +108,7 @@ Status cut_sections(Bytes bytes, Image* image) {
 
 // Names lie one after another in the order of the records that use them, and fill their section.
 class Names {
- public:
+  public:
     explicit Names(const Image& image) : strings_(image.strings) {}
 
     bool take(std::uint32_t at, std::uint32_t length) {
@@ -114,7 +118,7 @@ class Names {
     }
     bool done() const { return next_ == strings_.size(); }
 
- private:
+  private:
     std::string_view strings_;
     std::uint64_t next_ = 0;
 };
@@ -124,7 +128,8 @@ Status check_names(const Image& image) {
     for (std::size_t i = 0; i < image.tensors.size(); ++i) {
         const auto& tensor = image.tensors[i];
         if (tensor.name_length == 0) return bad("a tensor has no name", Place::kTensor, i);
-        if (!names.take(tensor.name_at, tensor.name_length)) return bad("a tensor's name is misplaced or no UTF-8", Place::kTensor, i);
+        if (!names.take(tensor.name_at, tensor.name_length))
+            return bad("a tensor's name is misplaced or no UTF-8", Place::kTensor, i);
     }
     const std::size_t inputs = image.inputs.size();
     for (std::size_t i = 0; i < inputs + image.outputs.size(); ++i) {
@@ -164,8 +169,10 @@ Status check_blobs(const Image& image) {
     for (std::size_t i = 0; i < image.blobs.size(); ++i) {
         const auto& blob = image.blobs[i];
         if (blob.at != next || blob.zero != 0) return bad("an array's record is not canonical", Place::kBlob, i);
-        const bool sizes_end = std::all_of(blob.sizes.begin() + std::min<int>(blob.rank, 5), blob.sizes.end(), [](auto size) { return size == 0; });
-        if (blob.rank > 5 || !sizes_end) return bad("an array has more than five axes, or sizes behind its last", Place::kBlob, i);
+        const bool sizes_end = std::all_of(blob.sizes.begin() + std::min<int>(blob.rank, 5), blob.sizes.end(),
+                                           [](auto size) { return size == 0; });
+        if (blob.rank > 5 || !sizes_end)
+            return bad("an array has more than five axes, or sizes behind its last", Place::kBlob, i);
         if (blob.dtype == format::kBlobAbsent) {
             if (blob.packing != 0 || blob.rank != 0) return bad("an absent array has sizes", Place::kBlob, i);
             continue;
@@ -175,7 +182,8 @@ Status check_blobs(const Image& image) {
         if (size > image.data.size() - next || aligned(size) > image.data.size() - next) {
             return bad("an array lies outside the data section", Place::kBlob, i);
         }
-        const bool clean = zero_filled(blob, image.data.data() + next) && all_zero(image.data.subspan(next + size, aligned(size) - size));
+        const bool clean = zero_filled(blob, image.data.data() + next) &&
+                           all_zero(image.data.subspan(next + size, aligned(size) - size));
         if (!clean) return bad("expected zeros behind an array or its rows", Place::kBlob, i);
         next += aligned(size);
     }
@@ -194,11 +202,13 @@ Status check_records(const Image& image) {
         if (op.first_word != words || op.words > image.words.size() - words || op.inputs > op.words) {
             return bad("an operator's words are misplaced", Place::kOp, i);
         }
-        if (op.first_blob != blobs || op.blobs > image.blobs.size() - blobs) return bad("an operator's arrays are misplaced", Place::kOp, i);
+        if (op.first_blob != blobs || op.blobs > image.blobs.size() - blobs)
+            return bad("an operator's arrays are misplaced", Place::kOp, i);
         words += op.words;
         blobs += op.blobs;
     }
-    if (words != image.words.size() || blobs != image.blobs.size()) return bad("there are words or arrays that no operator uses");
+    if (words != image.words.size() || blobs != image.blobs.size())
+        return bad("there are words or arrays that no operator uses");
     for (const auto* ports : {&image.inputs, &image.outputs}) {
         for (std::size_t i = 0; i < ports->size(); ++i) {
             if ((*ports)[i].zero != 0) return bad("expected zero in a port's record", Place::kPort, i);
@@ -217,7 +227,8 @@ std::uint64_t packed_bytes(const format::Blob& blob) {
     std::uint64_t size = item;
     for (int axis = 0; axis < rank; ++axis) {
         std::uint64_t each = blob.sizes[axis];
-        const bool filled = (blob.packing == format::kRows && axis == 1) || (blob.packing == format::kDepthwise && axis == 2);
+        const bool filled =
+            (blob.packing == format::kRows && axis == 1) || (blob.packing == format::kDepthwise && axis == 2);
         if (filled) each = (each + 15) / 16 * 16;
         if (each == 0 || each > format::kMaxPackedBytes / size) return 0;
         size *= each;

@@ -1,8 +1,9 @@
-// The sections of a model image: header, digest, bounds, gaps, names and arrays. The meaning of operators is the verifier's.
+// The sections of a model image: header, digest, bounds, gaps, names and arrays. The meaning of operators is the
+// verifier's.
 //
-// Contract: read_image touches no byte outside `bytes`, whatever they hold, allocates nothing, and on success every record, word,
-// name and array named below lies inside its section, in the canonical order, without gaps, overlaps or unused bytes; bytes
-// between sections, behind arrays and behind a packed array's outputs are zero.
+// Contract: read_image touches no byte outside `bytes`, whatever they hold, allocates nothing, and on success every
+// record, word, name and array named below lies inside its section, in the canonical order, without gaps, overlaps or
+// unused bytes; bytes between sections, behind arrays and behind a packed array's outputs are zero.
 #pragma once
 
 #include <cstddef>

@@ -22,9 +22,13 @@ std::uint32_t big_endian(const std::uint8_t* p) {
     return std::uint32_t{p[0]} << 24 | std::uint32_t{p[1]} << 16 | std::uint32_t{p[2]} << 8 | std::uint32_t{p[3]};
 }
 
-std::uint32_t small_sigma(std::uint32_t x, int a, int b, int shift) { return std::rotr(x, a) ^ std::rotr(x, b) ^ x >> shift; }
+std::uint32_t small_sigma(std::uint32_t x, int a, int b, int shift) {
+    return std::rotr(x, a) ^ std::rotr(x, b) ^ x >> shift;
+}
 
-std::uint32_t big_sigma(std::uint32_t x, int a, int b, int c) { return std::rotr(x, a) ^ std::rotr(x, b) ^ std::rotr(x, c); }
+std::uint32_t big_sigma(std::uint32_t x, int a, int b, int c) {
+    return std::rotr(x, a) ^ std::rotr(x, b) ^ std::rotr(x, c);
+}
 
 }  // namespace
 

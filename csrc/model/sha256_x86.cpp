@@ -1,5 +1,5 @@
-// SHA-256 with the SHA extensions of x86 (Intel's "SHA Extensions" instruction set reference describes the scheme: the state
-// lies in two registers as ABEF and CDGH, sha256rnds2 does two rounds, sha256msg1/msg2 extend the message).
+// SHA-256 with the SHA extensions of x86 (Intel's "SHA Extensions" instruction set reference describes the scheme: the
+// state lies in two registers as ABEF and CDGH, sha256rnds2 does two rounds, sha256msg1/msg2 extend the message).
 #include "model/sha256.hpp"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -18,7 +18,8 @@ bool has_x86() {
     return found;
 }
 
-__attribute__((target("sha,sse4.1,ssse3"))) void compress_x86(State& state, const std::uint8_t* data, std::size_t blocks) {
+__attribute__((target("sha,sse4.1,ssse3"))) void compress_x86(State& state, const std::uint8_t* data,
+                                                              std::size_t blocks) {
     const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
     const auto* constants = reinterpret_cast<const __m128i*>(kRoundConstants.data());
     __m128i low = _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(&state[0])), 0xb1);   // CDAB
@@ -58,7 +59,9 @@ __attribute__((target("sha,sse4.1,ssse3"))) void compress_x86(State& state, cons
 namespace spk::sha256_detail {
 
 bool has_x86() { return false; }
-void compress_x86(State& state, const std::uint8_t* data, std::size_t blocks) { compress_portable(state, data, blocks); }
+void compress_x86(State& state, const std::uint8_t* data, std::size_t blocks) {
+    compress_portable(state, data, blocks);
+}
 
 }  // namespace spk::sha256_detail
 

@@ -1,11 +1,12 @@
 #include "model/verifier.hpp"
 
 #include <algorithm>
-#include <unordered_set>
+#include <utility>
 
 #include "model/arena.hpp"
 #include "model/ops/rules.hpp"
 #include "model/ports.hpp"
+#include "model/text.hpp"
 
 namespace spk {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 constexpr std::int8_t kUnknown = -1;  // a tensor that nothing has made so far
 
 class Verifier {
- public:
+  public:
     Verifier(const Image& image, ChannelScales* scales, Program* program)
         : image_(image), program_(*program), scales_(scales), known_(image.tensors.size(), kUnknown) {}
 
@@ -32,15 +33,17 @@ class Verifier {
             if (!status.ok()) return status;
         }
         const auto unmade = std::find(known_.begin(), known_.end(), kUnknown);
-        if (unmade != known_.end()) return {Code::kFormat, "no operator makes this tensor", Place::kTensor, unmade - known_.begin()};
+        if (unmade != known_.end())
+            return {Code::kFormat, "no operator makes this tensor", Place::kTensor, unmade - known_.begin()};
         if (const Status status = check_port_names(program_); !status.ok()) return status;
         return place_tensors(image_, known_, &program_);
     }
 
- private:
+  private:
     Status start() {
         const format::Model& model = image_.model;
-        if (model.timesteps < 1 || model.timesteps > format::kMaxTimesteps || model.max_timesteps > format::kMaxTimesteps) {
+        if (model.timesteps < 1 || model.timesteps > format::kMaxTimesteps ||
+            model.max_timesteps > format::kMaxTimesteps) {
             return {Code::kFormat, "timesteps must be in 1..2^20"};
         }
         program_.timesteps = model.timesteps;
@@ -49,14 +52,13 @@ class Verifier {
         program_.metadata = image_.metadata;
         program_.tensors.resize(image_.tensors.size());
         program_.ops.reserve(image_.ops.size());
-        std::unordered_set<std::string_view> names;
+        std::vector<std::string_view> names;
         for (std::size_t i = 0; i < image_.tensors.size(); ++i) {
             const auto& record = image_.tensors[i];
             program_.tensors[i].name = image_.text(record.name_at, record.name_length);
-            const bool fresh = names.insert(program_.tensors[i].name).second;
-            if (!fresh) return {Code::kFormat, "two tensors have the same name", Place::kTensor, static_cast<std::int64_t>(i)};
+            names.push_back(program_.tensors[i].name);
         }
-        return {};
+        return all_different(std::move(names)) ? Status() : Status(Code::kFormat, "two tensors have the same name");
     }
 
     // Settles tensor `number` and holds what is stored of it against that.
@@ -67,9 +69,11 @@ class Verifier {
         const format::Tensor& record = image_.tensors[number];
         if (const Status status = settle(facts, &tensor); !status.ok()) return status;
         const int flags = (facts.time ? format::kTensorTime : 0) | (facts.per_channel ? format::kTensorPerChannel : 0);
-        if (record.rank != tensor.rank || record.sizes != tensor.dims) return {Code::kFormat, "a tensor's shape is not what its operator makes"};
+        if (record.rank != tensor.rank || record.sizes != tensor.dims)
+            return {Code::kFormat, "a tensor's shape is not what its operator makes"};
         if (record.flags != flags) return {Code::kFormat, "a tensor's flags are not what its operator makes"};
-        if (record.f != tensor.f || record.divisor != tensor.divisor) return {Code::kFormat, "a tensor's scale is not what its operator makes"};
+        if (record.f != tensor.f || record.divisor != tensor.divisor)
+            return {Code::kFormat, "a tensor's scale is not what its operator makes"};
         if (!is_input && (record.lo != 0 || record.hi != 0)) return {Code::kFormat, "only inputs store a range"};
         known_[number] = static_cast<std::int8_t>(phase);
         return {};
@@ -92,7 +96,8 @@ class Verifier {
     }
 
     Status add_output(const format::Port& port) {
-        if (port.tensor >= known_.size() || known_[port.tensor] == kUnknown) return {Code::kFormat, "there is no tensor of this number"};
+        if (port.tensor >= known_.size() || known_[port.tensor] == kUnknown)
+            return {Code::kFormat, "there is no tensor of this number"};
         program_.outputs.emplace_back();
         return read_port(image_, port, program_, &program_.outputs.back());
     }
@@ -100,12 +105,14 @@ class Verifier {
     Status add_op(const format::Op& record) {
         const OpRule* rule = find_rule(record.kind);
         if (rule == nullptr) return {Code::kUnsupported, "unknown kind of operator"};
-        if (rule->inputs != kAnyInputs && rule->inputs != record.inputs) return {Code::kFormat, "another number of operands than this operator has"};
+        if (rule->inputs != kAnyInputs && rule->inputs != record.inputs)
+            return {Code::kFormat, "another number of operands than this operator has"};
         const auto inputs = image_.words.subspan(record.first_word, record.inputs);
         std::vector<Facts> facts;
         Phase latest = Phase::kBefore;
         for (const std::int32_t number : inputs) {
-            const bool known = number >= 0 && static_cast<std::size_t>(number) < known_.size() && known_[number] != kUnknown;
+            const bool known =
+                number >= 0 && static_cast<std::size_t>(number) < known_.size() && known_[number] != kUnknown;
             if (!known) return {Code::kFormat, "an operand has not been made before it is read"};
             facts.push_back(facts_of(program_.tensors[number]));
             latest = std::max(latest, static_cast<Phase>(known_[number]));
@@ -125,7 +132,8 @@ class Verifier {
         }
         const Phase made = over_time ? Phase::kAfter : op.out.time ? Phase::kLoop : latest;
         const Phase runs = over_time ? Phase::kLoop : made;
-        if (record.phase != static_cast<std::uint16_t>(runs)) return {Code::kFormat, "another phase than the one that this operator runs in"};
+        if (record.phase != static_cast<std::uint16_t>(runs))
+            return {Code::kFormat, "another phase than the one that this operator runs in"};
         if (runs < last_phase_) return {Code::kFormat, "operators are not in the order of their phases"};
         last_phase_ = runs;
         const Status status = define(record.output, op.out, made, false);
@@ -143,6 +151,8 @@ class Verifier {
 
 }  // namespace
 
-Status verify(const Image& image, ChannelScales* scales, Program* program) { return Verifier(image, scales, program).run(); }
+Status verify(const Image& image, ChannelScales* scales, Program* program) {
+    return Verifier(image, scales, program).run();
+}
 
 }  // namespace spk

@@ -64,6 +64,9 @@ class Op:
         require_int32(lo, hi)
         return Tensor(shape, lo, hi, self.scale(*inputs), self.varies(*inputs))
 
+    def check_time(self, timesteps: int, max_timesteps: int | None) -> None:
+        """Raise `RangeError` where the operator is not made for runs of `timesteps` and streams of `max_timesteps`."""
+
     def reference(self, *inputs: Ints) -> Ints:
         """The definition, on int64 arrays of one timestep."""
         raise NotImplementedError

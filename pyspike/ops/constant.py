@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyspike.graph import Scale, Tensor
-from pyspike.ops.base import Ints, Op, array
+from pyspike.ops.base import Ints, Op, array, require
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +28,7 @@ class Constant(Op):
 
     def shape(self, *inputs: Tensor) -> tuple[int, ...]:
         """That of `values`."""
+        require(not inputs, f"a constant has no operands, found {len(inputs)}")
         return self.values.shape
 
     def range(self, *inputs: Tensor) -> tuple[int, int]:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyspike.errors import RangeError
-from pyspike.graph import INT32_MAX, INT32_MIN, Scale, Tensor
+from pyspike.graph import INT32_MAX, INT32_MIN, MAX_TIMESTEPS, Scale, Tensor
 from pyspike.ops.base import Ints, Op, array, require, require_int32
 
 MAX_COUNT = 255
@@ -61,6 +61,9 @@ class Fire(Op):
             object.__setattr__(self, "reset", array(self.reset))
         if self.membrane:
             self._check_membrane()
+        else:
+            plain = not self.leak and not self.hard_reset and self.reset is None and self.guard == 0 and self.steps == 1
+            require(plain, "leak, reset, guard and steps belong to a membrane")
 
     @property
     def count(self) -> int:
@@ -95,6 +98,12 @@ class Fire(Op):
         """As the drive does; a membrane needs one that does."""
         require(inputs[0].time or not self.membrane, "a neuron with a membrane needs a drive that varies in time")
         return inputs[0].time
+
+    def check_time(self, timesteps: int, max_timesteps: int | None) -> None:
+        """A bound on steps covers every run and every stream; it bounds streams itself where the graph does not."""
+        longest = max(timesteps, max_timesteps or 0)
+        if self.membrane and self.steps and self.steps < longest:
+            raise RangeError(f"a membrane is proven for {self.steps} timesteps in a graph of {longest}")
 
     def reference(self, *inputs: Ints) -> Ints:
         """Compare with every threshold and count (no state)."""
@@ -174,7 +183,9 @@ class Fire(Op):
         require(len(self.leak) % 2 == 0 and len(self.leak) <= 6, f"leak has at most three terms, found {self.leak}")
         for sign, k in self._terms():
             require(sign in (-1, 1) and 0 <= k <= MAX_LEAK_SHIFT, f"bad leak term ({sign}, {k})")
-        require(0 <= self.guard <= 31 and self.steps >= 0, f"bad guard {self.guard} or steps {self.steps}")
+        good_steps = 0 <= self.steps <= MAX_TIMESTEPS
+        require(0 <= self.guard <= 31 and good_steps, f"bad guard {self.guard} or steps {self.steps}")
+        require((self.reset is None) == self.hard_reset, "amounts of reset belong to a soft reset, and to it alone")
         soft = self.reset is not None and self.reset.shape == (self.count + 1,)
         require(soft or self.hard_reset, f"a soft reset needs {self.count + 1} amounts")
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from pyspike.errors import RangeError
 from pyspike.graph import Scale, Tensor
 from pyspike.ops.base import Ints, Op, require
 
@@ -47,9 +48,11 @@ class Mean(Op):
         return tuple(size for axis, size in enumerate(x.shape) if axis not in self.axes)
 
     def range(self, *inputs: Tensor) -> tuple[int, int]:
-        """The input's range times the number of terms."""
+        """The input's range times the number of terms; over time, that of one step's term too (streams return it)."""
         (x,) = inputs
-        return x.lo * self._terms(x), x.hi * self._terms(x)
+        terms = self._terms(x)
+        fewest = terms // max(self.steps, 1)
+        return min(x.lo * terms, x.lo * fewest), max(x.hi * terms, x.hi * fewest)
 
     def scale(self, *inputs: Tensor) -> Scale:
         """The input's scale over the number of terms."""
@@ -61,6 +64,11 @@ class Mean(Op):
         """A mean over time does not vary in time."""
         require(inputs[0].time or not self.over_time, "a mean over time needs an operand that varies in time")
         return inputs[0].time and not self.over_time
+
+    def check_time(self, timesteps: int, max_timesteps: int | None) -> None:
+        """A mean over time is one over all timesteps of a run."""
+        if self.over_time and self.steps != timesteps:
+            raise RangeError(f"a mean over {self.steps} timesteps in a graph of {timesteps}")
 
     def reference(self, *inputs: Ints) -> Ints:
         """The sum over `axes` of one timestep."""

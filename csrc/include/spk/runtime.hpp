@@ -1,13 +1,14 @@
 // Runs a model: whole inferences, or one timestep after another.
 //
-// Contract: a Runtime belongs to one thread at a time. It computes inside the arena given to `create`, which must be aligned
-// to 64 bytes, hold at least `Runtime::memory(model, options).total()` bytes, and stay untouched for as long as the runtime
-// lives; create may use the heap and start threads, nothing after it does. Inputs are checked (sizes and every integer's range)
-// before anything changes: a call that fails leaves the state as it was. All results are exact and independent of the number
-// of threads and of the instruction set.
+// Contract: a Runtime belongs to one thread at a time. It computes inside the arena given to `create`, which must be
+// aligned to 64 bytes, hold at least `Runtime::memory(model, options).total()` bytes, and stay untouched for as long as
+// the runtime lives; create may use the heap and start threads, nothing after it does. Inputs are checked (sizes and
+// every integer's range) before anything changes: a call that fails leaves the state as it was. All results are exact
+// and independent of the number of threads and of the instruction set.
 //
 // Buffers. One for each graph input or output, in the model's order. An input holds integers of the port's dtype in the
-// declared shape (PortInfo::shape for run and profile, step_shape for step), row-major; an output takes int32 in its shape.
+// declared shape (PortInfo::shape for run and profile, step_shape for step), row-major; an output takes int32 in its
+// shape.
 #pragma once
 
 #include <cstddef>
@@ -23,10 +24,12 @@ namespace spk {
 
 struct Options {
     std::uint32_t threads = 1;  // 1..256; results do not depend on it
-    std::string_view isa = {};  // "portable", "avx2", ...; empty: the environment's PYSPIKE_ISA, else the best of this CPU
+    std::string_view isa =
+        {};  // "portable", "avx2", ...; empty: the environment's PYSPIKE_ISA, else the best of this CPU
 };
 
-// Bytes that a runtime needs, known before anything is allocated. `weights` is the image itself and not part of the arena.
+// Bytes that a runtime needs, known before anything is allocated. `weights` is the image itself and not part of the
+// arena.
 struct MemoryPlan {
     std::uint64_t weights = 0;
     std::uint64_t arena = 0;    // tensors
@@ -52,7 +55,7 @@ using InputBuffer = std::span<const std::byte>;
 using OutputBuffer = std::span<std::int32_t>;
 
 class Runtime {
- public:
+  public:
     Runtime();  // runs nothing; only for `create` to fill
     Runtime(Runtime&&) noexcept;
     Runtime& operator=(Runtime&&) noexcept;
@@ -77,8 +80,8 @@ class Runtime {
     Status profile(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs,
                    std::span<LayerProfile> layers);
 
-    // Streams: timesteps taken so far, and the membranes with that number as bytes that only a runtime of the same model may
-    // be given back. Both spans must have exactly state_bytes() bytes.
+    // Streams: timesteps taken so far, and the membranes with that number as bytes that only a runtime of the same
+    // model may be given back. Both spans must have exactly state_bytes() bytes.
     std::uint32_t timestep() const;
     std::size_t state_bytes() const;
     Status get_state(std::span<std::byte> state) const;
@@ -87,11 +90,12 @@ class Runtime {
 
     struct Impl;  // csrc/runtime
 
- private:
+  private:
     std::unique_ptr<Impl> impl_;
 };
 
-// Names of the instruction sets that this build has and this CPU can run, the best first; "portable" is always the last.
+// Names of the instruction sets that this build has and this CPU can run, the best first; "portable" is always the
+// last.
 std::span<const std::string_view> available_isas();
 
 }  // namespace spk

@@ -1,7 +1,7 @@
 // How every fallible function of the library answers: a code, a sentence, and where.
 //
-// Contract: a Status is a small value without heap. `message()` is a static string that says what was expected; `place()`
-// and `number()` say where (operator 12, tensor 3, byte 640). Nothing in the library throws.
+// Contract: a Status is a small value without heap. `message()` is a static string that says what was expected;
+// `place()` and `number()` say where (operator 12, tensor 3, byte 640). Nothing in the library throws.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ enum class Code : std::uint8_t {
 enum class Place : std::uint8_t { kNone = 0, kByte, kTensor, kOp, kBlob, kPort, kInput, kOutput };
 
 class [[nodiscard]] Status {
- public:
+  public:
     constexpr Status() = default;  // success
     constexpr Status(Code code, const char* message, Place place = Place::kNone, std::int64_t number = 0)
         : message_(message), number_(number), code_(code), place_(place) {}
@@ -36,7 +36,7 @@ class [[nodiscard]] Status {
         return ok() || place_ != Place::kNone ? *this : Status(code_, message_, place, number);
     }
 
- private:
+  private:
     const char* message_ = "";
     std::int64_t number_ = 0;
     Code code_ = Code::kOk;

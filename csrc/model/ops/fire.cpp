@@ -21,7 +21,8 @@ struct Range {
 bool leaked(const Fire& fire, Range stored, Range* result) {
     *result = {};
     for (std::size_t i = 0; i < fire.leak.size(); i += 2) {
-        const std::int64_t a = fire.leak[i] * (stored.lo >> fire.leak[i + 1]), b = fire.leak[i] * (stored.hi >> fire.leak[i + 1]);
+        const std::int64_t a = fire.leak[i] * (stored.lo >> fire.leak[i + 1]),
+                           b = fire.leak[i] * (stored.hi >> fire.leak[i + 1]);
         result->lo += std::min(a, b), result->hi += std::max(a, b);
         if (!result->fits()) return false;
     }
@@ -69,7 +70,8 @@ Status check_membrane(const OpReader& op, const Fire& fire, const Array& reset) 
     if (!drive.time) return bad_shape("a neuron with a membrane needs a drive that varies in time");
     if (drive.per_channel) return bad_shape("a membrane needs one f for all channels");
     if (fire.rows != 1) return bad_shape("a membrane has one ladder for all channels");
-    if (fire.leak.size() % 2 != 0 || fire.leak.size() > 2 * kMaxLeakTerms) return bad_shape("a leak has at most three terms");
+    if (fire.leak.size() % 2 != 0 || fire.leak.size() > 2 * kMaxLeakTerms)
+        return bad_shape("a leak has at most three terms");
     for (std::size_t i = 0; i < fire.leak.size(); i += 2) {
         const std::int32_t sign = fire.leak[i], k = fire.leak[i + 1];
         if ((sign != 1 && sign != -1) || k < 0 || k > kMaxLeakShift) return bad_shape("bad leak term");
@@ -77,10 +79,13 @@ Status check_membrane(const OpReader& op, const Fire& fire, const Array& reset) 
     if (fire.guard < 0 || fire.guard > kMaxGuard) return bad_shape("bad guard bits");
     // Where steps are bounded, they cover every run and every stream that the model allows.
     const auto longest = static_cast<std::int32_t>(std::max(op.timesteps(), op.max_timesteps()));
-    if (fire.steps < 0 || fire.steps > static_cast<std::int32_t>(format::kMaxTimesteps)) return bad_shape("bad number of steps");
-    if (fire.steps != 0 && fire.steps < longest) return bad_range("a membrane is proven for fewer timesteps than the model runs");
+    if (fire.steps < 0 || fire.steps > static_cast<std::int32_t>(format::kMaxTimesteps))
+        return bad_shape("bad number of steps");
+    if (fire.steps != 0 && fire.steps < longest)
+        return bad_range("a membrane is proven for fewer timesteps than the model runs");
     if (reset.present() == fire.hard_reset) return bad_fields();
-    if (reset.present() && reset.size(0) != fire.count + 1) return bad_shape("a soft reset needs one amount for each count");
+    if (reset.present() && reset.size(0) != fire.count + 1)
+        return bad_shape("a soft reset needs one amount for each count");
     return prove_membrane(fire, drive);
 }
 

@@ -1,5 +1,5 @@
-// The rules of every operator: what its fields must be and what they make of its operands. Each is the C++ form of the file of
-// the same name in pyspike/ops, which defines it.
+// The rules of every operator: what its fields must be and what they make of its operands. Each is the C++ form of the
+// file of the same name in pyspike/ops, which defines it.
 #pragma once
 
 #include <cstdint>

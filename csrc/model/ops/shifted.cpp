@@ -41,7 +41,8 @@ bool shift_scale(OpReader& op, const Facts& x, std::int32_t shift, Facts* out) {
     if (!x.per_channel || shift == 0) return true;
     const auto channel_f = op.scales->make(x.channel_f.size());
     if (channel_f.empty()) return false;
-    std::transform(x.channel_f.begin(), x.channel_f.end(), channel_f.begin(), [&](std::int32_t f) { return f + shift; });
+    std::transform(x.channel_f.begin(), x.channel_f.end(), channel_f.begin(),
+                   [&](std::int32_t f) { return f + shift; });
     out->channel_f = channel_f;
     return true;
 }

@@ -5,11 +5,13 @@ namespace spk::rules {
 Status slice(OpReader& op) {
     const Slice slice{op.tuple(), op.tuple(), op.tuple()};
     const auto rank = static_cast<std::size_t>(op.x().rank);
-    if (!op.done() || slice.starts.size() != rank || slice.stops.size() != rank || slice.steps.size() != rank) return bad_fields();
+    if (!op.done() || slice.starts.size() != rank || slice.stops.size() != rank || slice.steps.size() != rank)
+        return bad_fields();
     const Facts& x = op.x();
     for (std::size_t axis = 0; axis < rank; ++axis) {
         const std::int64_t start = slice.starts[axis], stop = slice.stops[axis], step = slice.steps[axis];
-        if (start < 0 || start >= stop || stop > x.dims[axis] || step < 1) return bad_shape("a slice leaves its operand");
+        if (start < 0 || start >= stop || stop > x.dims[axis] || step < 1)
+            return bad_shape("a slice leaves its operand");
         op.out.dims[axis] = (stop - start + step - 1) / step;
     }
     if (x.per_channel) {

@@ -29,7 +29,8 @@ struct Sums {
 
     explicit Sums(std::int32_t channels) : positive(channels), negative(channels) {}
 
-    void add_rows(const std::int8_t* row, std::int64_t rows, std::int64_t width, std::int64_t first, std::int64_t used) {
+    void add_rows(const std::int8_t* row, std::int64_t rows, std::int64_t width, std::int64_t first,
+                  std::int64_t used) {
         for (; rows > 0; --rows, row += width) {
             for (std::int64_t i = 0; i < used; ++i) {
                 const std::int64_t w = row[i];
@@ -103,7 +104,8 @@ bool read_synapse(OpReader& op, bool may_be_depthwise, Synapse* synapse, const s
     if (!op.sound()) return false;
     synapse->weight = weights_of(weight, depthwise);
     const std::int64_t channels = std::int64_t{synapse->weight.groups} * synapse->weight.outputs;
-    const bool sizes = exponents.size(0) == channels && shift.size(0) == channels && (!bias.present() || bias.size(0) == channels);
+    const bool sizes =
+        exponents.size(0) == channels && shift.size(0) == channels && (!bias.present() || bias.size(0) == channels);
     if (!sizes) return false;
     synapse->out_channels = static_cast<std::int32_t>(channels);
     synapse->shift = shift.int8();

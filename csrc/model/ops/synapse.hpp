@@ -5,7 +5,8 @@
 
 namespace spk {
 
-// Takes weight, exponent, shift and bias. False where they are not those of a synapse; `exponent` has one value an output channel.
+// Takes weight, exponent, shift and bias. False where they are not those of a synapse; `exponent` has one value an
+// output channel.
 bool read_synapse(OpReader& op, bool may_be_depthwise, Synapse* synapse, const std::int8_t** exponent);
 
 // Range and scale of (sums << shift) + bias, from the actual weights. 0 counts as a possible input value.
