@@ -51,7 +51,7 @@ class Scale:
     def __post_init__(self) -> None:
         fractions = (self.f,) if isinstance(self.f, int) else self.f
         if any(abs(f) > MAX_FRACTION for f in fractions):
-            raise RangeError(f"expected fractional bits within +-{MAX_FRACTION}, found {min(fractions)}..{max(fractions)}")
+            raise RangeError(f"expected fractional bits within +-{MAX_FRACTION}, found {self.f}")
         if self.divisor % 2 != 1 or not 1 <= self.divisor < 2**32:
             raise RangeError(f"expected an odd divisor of 32 bits, found {self.divisor}")
 
