@@ -1,0 +1,60 @@
+// The Python module `pyspike._native`: a thin layer that pyspike/runtime.py and pyspike/tasks dress up.
+//
+// Contract: arguments come from pyspike itself, which has checked types, shapes and dtypes; what still fails becomes
+// the typed errors of pyspike/errors.py. Everything that takes long releases the GIL. One thread at a time may use a
+// Runtime.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <span>
+#include <string>
+
+#include "spk/model.hpp"
+#include "spk/status.hpp"
+
+namespace spk::bindings {
+
+namespace py = pybind11;
+
+// Heap memory aligned to 64 bytes, not initialised.
+class AlignedBytes {
+  public:
+    AlignedBytes() = default;
+    explicit AlignedBytes(std::size_t size)
+        : data_(static_cast<std::byte*>(::operator new(size == 0 ? 64 : size, std::align_val_t{64}))), size_(size) {}
+
+    std::span<std::byte> span() const { return {data_.get(), size_}; }
+
+  private:
+    struct Free {
+        void operator()(std::byte* data) const { ::operator delete(data, std::align_val_t{64}); }
+    };
+
+    std::unique_ptr<std::byte, Free> data_;
+    std::size_t size_ = 0;
+};
+
+// A model and what keeps its bytes alive: a copy, or the Python buffer that was mapped.
+struct ModelHandle {
+    AlignedBytes copy;
+    py::object mapped;
+    std::unique_ptr<py::buffer_info> view;
+    Model model;
+};
+
+// Raise `pyspike.errors.<name>` with that message.
+[[noreturn]] void raise_error(const char* name, const std::string& message);
+
+// Raise what a failed Status means; returns where it is ok. `model` names the ports and operators it speaks of.
+void check(const Status& status, const Model* model = nullptr);
+
+void bind_model(py::module_& module);
+void bind_runtime(py::module_& module);
+void bind_tasks(py::module_& module);
+
+}  // namespace spk::bindings

@@ -1,0 +1,117 @@
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <vector>
+
+#include "bindings/bindings.hpp"
+#include "model/program.hpp"
+#include "spk/runtime.hpp"
+
+namespace spk::bindings {
+namespace {
+
+using Arrays = std::vector<py::array>;
+
+struct RuntimeHandle {
+    std::shared_ptr<ModelHandle> model;
+    AlignedBytes arena;
+    Runtime runtime;
+};
+
+// Spans of the arrays' bytes. Contiguity and dtypes are promised by pyspike.runtime; sizes are checked by the runtime.
+struct Buffers {
+    std::vector<InputBuffer> inputs;
+    std::vector<OutputBuffer> outputs;
+
+    Buffers(const Arrays& in, Arrays& out) {
+        for (const py::array& array : in) {
+            inputs.emplace_back(static_cast<const std::byte*>(array.data()), static_cast<std::size_t>(array.nbytes()));
+        }
+        for (py::array& array : out) {
+            if (array.itemsize() != 4) raise_error("ShapeError", "expected int32 arrays for outputs");
+            outputs.emplace_back(static_cast<std::int32_t*>(array.mutable_data()),
+                                 static_cast<std::size_t>(array.size()));
+        }
+    }
+};
+
+std::shared_ptr<RuntimeHandle> create(std::shared_ptr<ModelHandle> model, std::uint32_t threads,
+                                      const std::string& isa) {
+    auto handle = std::make_shared<RuntimeHandle>();
+    const Options options{threads, isa};
+    Status status;
+    {
+        const py::gil_scoped_release release;
+        handle->arena = AlignedBytes(Runtime::memory(model->model, options).total());
+        status = Runtime::create(model->model, handle->arena.span(), options, &handle->runtime);
+    }
+    handle->model = std::move(model);
+    check(status, &handle->model->model);
+    return handle;
+}
+
+using Call = Status (Runtime::*)(std::span<const InputBuffer>, std::span<const OutputBuffer>);
+
+template <Call call>
+void compute(RuntimeHandle& self, const Arrays& inputs, Arrays outputs) {
+    const Buffers buffers(inputs, outputs);
+    Status status;
+    {
+        const py::gil_scoped_release release;
+        status = (self.runtime.*call)(buffers.inputs, buffers.outputs);
+    }
+    check(status, &self.model->model);
+}
+
+py::list profile(RuntimeHandle& self, const Arrays& inputs, Arrays outputs) {
+    const Buffers buffers(inputs, outputs);
+    std::vector<LayerProfile> layers(self.model->model.program().ops.size());
+    Status status;
+    {
+        const py::gil_scoped_release release;
+        status = self.runtime.profile(buffers.inputs, buffers.outputs, layers);
+    }
+    check(status, &self.model->model);
+    py::list list;
+    for (const LayerProfile& layer : layers) {
+        py::dict dict;
+        dict["sops"] = layer.sops;
+        dict["adds"] = layer.adds;
+        dict["lane_adds"] = layer.lane_adds;
+        dict["events"] = layer.events;
+        dict["bytes"] = layer.bytes;
+        dict["elements"] = layer.elements;
+        dict["nonzero"] = layer.nonzero;
+        dict["seconds"] = layer.seconds;
+        list.append(dict);
+    }
+    return list;
+}
+
+py::bytes get_state(const RuntimeHandle& self) {
+    std::vector<std::byte> state(self.runtime.state_bytes());
+    check(self.runtime.get_state(state), &self.model->model);
+    return {reinterpret_cast<const char*>(state.data()), state.size()};
+}
+
+void set_state(RuntimeHandle& self, const std::string& state) {
+    check(self.runtime.set_state(std::as_bytes(std::span(state.data(), state.size()))), &self.model->model);
+}
+
+}  // namespace
+
+void bind_runtime(py::module_& module) {
+    py::class_<RuntimeHandle, std::shared_ptr<RuntimeHandle>>(module, "Runtime")
+        .def(py::init(&create), py::arg("model"), py::arg("threads"), py::arg("isa"))
+        .def_property_readonly("isa", [](const RuntimeHandle& self) { return std::string(self.runtime.isa()); })
+        .def_property_readonly("threads", [](const RuntimeHandle& self) { return self.runtime.threads(); })
+        .def_property_readonly("timestep", [](const RuntimeHandle& self) { return self.runtime.timestep(); })
+        .def("run", &compute<&Runtime::run>, py::arg("inputs"), py::arg("outputs"))
+        .def("step", &compute<&Runtime::step>, py::arg("inputs"), py::arg("outputs"))
+        .def("profile", &profile, py::arg("inputs"), py::arg("outputs"))
+        .def("get_state", &get_state)
+        .def("set_state", &set_state, py::arg("state"))
+        .def("reset", [](RuntimeHandle& self) { self.runtime.reset(); });
+}
+
+}  // namespace spk::bindings

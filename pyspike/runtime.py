@@ -1,0 +1,456 @@
+"""Runs compiled models: `Model` is a verified image, `Runtime` computes with it, in C++ and by integer additions alone.
+
+model = pyspike.Model.load("network.spk")
+runtime = model.runtime(threads=2)
+reals = runtime.run(x)                  # name -> float64
+integers = runtime.run(x, raw=True)     # name -> integers, exact and the same on every machine
+
+for frame in camera:                    # streams: one timestep at a time
+    reals = runtime.step(frame)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mmap as mapping
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pyspike import _native
+from pyspike.errors import BusyError, ModelFormatError, RangeError, ShapeError
+
+__all__ = [
+    "LayerProfile", "MemoryPlan", "Model", "Profile", "Runtime", "RuntimeState", "TensorInfo", "available_isas",
+]  # fmt: skip
+
+Inputs = ArrayLike | Mapping[str, ArrayLike]
+Arrays = dict[str, NDArray[Any]]
+
+MAX_THREADS = 256
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A model's input or output.
+
+    `shape` is that of a whole run as declared in the source file, time or batch axis included; `axes` names its axes,
+    one letter each, or is empty. Integers are of type `dtype` and lie in `lo`..`hi`; real value = integer * `scale`,
+    one number, or a tuple with one for each channel of the last axis. `dynamic`: whether a size is known only at run
+    time. `step_shape` is the shape of one timestep.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    axes: str
+    lo: int
+    hi: int
+    scale: float | tuple[float, ...]
+    dynamic: bool
+    step_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Bytes that a runtime needs: `weights` (the image), `arena` (tensors), `scratch` (event lists, accumulators) and
+    `state` (membranes).
+    """
+
+    weights: int
+    arena: int
+    scratch: int
+    state: int
+
+
+@dataclass(frozen=True)
+class LayerProfile:
+    """What one operator did in a counted run, all timesteps together.
+
+    `name` is the tensor that it makes, `op` what it is. sops: synaptic operations, the sum over events of |n| x targets
+    inside the output. adds: additions of weights that were performed; lane_adds: the same with dead vector lanes.
+    events: non-zero integers that a synapse read. bytes: read and written. elements, nonzero: the integers that a
+    synapse read or that any other operator made, and how many of them are not zero.
+    """
+
+    name: str
+    op: str
+    sops: int
+    adds: int
+    lane_adds: int
+    events: int
+    bytes: int
+    seconds: float
+    elements: int
+    nonzero: int
+
+    @property
+    def density(self) -> float:
+        """Share of non-zero integers."""
+        return self.nonzero / max(1, self.elements)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A counted run: sums over all layers, and the layers in execution order."""
+
+    sops: int
+    adds: int
+    lane_adds: int
+    events: int
+    bytes: int
+    seconds: float
+    layers: tuple[LayerProfile, ...]
+
+
+@dataclass(frozen=True)
+class RuntimeState:
+    """Membranes and timestep of a stream, as `Runtime.state` gave them; of use to `Runtime.restore` alone."""
+
+    digest: bytes = field(repr=False)
+    data: bytes = field(repr=False)
+    timestep: int
+
+
+def available_isas() -> tuple[str, ...]:
+    """Instruction sets that this build has and this CPU runs, the best first; 'portable' is the last."""
+    return tuple(_native.isas())
+
+
+class Model:
+    """A verified model image. Immutable, and may be shared between threads; make one with `Model.load`."""
+
+    def __init__(self, native: _native.Model, digest: bytes) -> None:
+        self._native, self._digest = native, digest
+        self._input_ports = tuple(_Port(port) for port in native.inputs)
+        self._output_ports = tuple(_Port(port) for port in native.outputs)
+        self.inputs: tuple[TensorInfo, ...] = tuple(port.info for port in self._input_ports)
+        self.outputs: tuple[TensorInfo, ...] = tuple(port.info for port in self._output_ports)
+        self.metadata: dict[str, Any] = _read_metadata(native.metadata)
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, mmap: bool = False) -> Model:
+        """The model in the file `source`, or in its bytes; every byte is verified first.
+
+        The image is copied into memory. `mmap` uses a file where it lies instead, without a copy; it must then not
+        change while the model is in use. Raises `FileNotFoundError`, or `ModelFormatError` for whatever is no sound
+        model image.
+        """
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return cls._open(source, False)
+        path = Path(source)
+        if path.is_dir():
+            raise ModelFormatError(f"{path} is a directory, expected a model image (.spk)")
+        try:
+            if not mmap:
+                return cls._open(path.read_bytes(), False)
+            with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size == 0:
+                    return cls._open(b"", False)
+                return cls._open(mapping.mmap(file.fileno(), 0, access=mapping.ACCESS_READ), True)
+        except ModelFormatError as error:
+            raise ModelFormatError(f"{path}: {error}") from error
+
+    @classmethod
+    def _open(cls, data: bytes | bytearray | memoryview | mapping.mmap, in_place: bool) -> Model:
+        return cls(_native.Model.open(data, in_place), bytes(data[32:64]))
+
+    @property
+    def timesteps(self) -> int:
+        """Timesteps of a whole run."""
+        return self._native.timesteps
+
+    @property
+    def max_timesteps(self) -> int | None:
+        """Longest stream for which no membrane can overflow; None where there is no bound."""
+        return self._native.max_timesteps or None
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the image (of all its bytes from 64 on), in hexadecimal digits."""
+        return self._digest.hex()
+
+    def memory(self, threads: int = 1, isa: str | None = None) -> MemoryPlan:
+        """What a runtime of this model needs, in bytes; nothing is allocated."""
+        return MemoryPlan(*self._native.memory(_checked_threads(threads), _checked_isa(isa)))
+
+    def runtime(self, threads: int = 1, isa: str | None = None) -> Runtime:
+        """A runtime of its own memory. `isa` names an instruction set of `available_isas`; without it the environment
+        variable PYSPIKE_ISA does, or the best is taken. Results depend on neither.
+        """
+        return Runtime(self, threads, isa)
+
+    def __repr__(self) -> str:
+        ports = [f"{port.name}: {port.dtype} {list(port.shape)}" for port in (*self.inputs, *self.outputs)]
+        return f"<pyspike.Model {', '.join(ports)}>"
+
+
+class Runtime:
+    """Runs a model in memory of its own. Belongs to one thread at a time: a second one gets `BusyError`.
+
+    Inputs are an array (where the model has one input) or a dict of arrays, integers in the declared shape and range;
+    another integer dtype than the declared one is taken where all values fit. Outputs are dicts in the model's order.
+    A call that fails leaves the state as it was.
+    """
+
+    def __init__(self, model: Model, threads: int = 1, isa: str | None = None) -> None:
+        self.model = model
+        self._native = _native.Runtime(model._native, _checked_threads(threads), _checked_isa(isa))
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(
+        cls, source: str | os.PathLike[str] | bytes | bytearray | memoryview, threads: int = 1, isa: str | None = None
+    ) -> Runtime:
+        """The runtime of the model in `source`; see `Model.load` and `Model.runtime`."""
+        return Model.load(source).runtime(threads, isa)
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """The model's inputs."""
+        return self.model.inputs
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """The model's outputs."""
+        return self.model.outputs
+
+    @property
+    def isa(self) -> str:
+        """The instruction set in use."""
+        return self._native.isa
+
+    @property
+    def threads(self) -> int:
+        """The number of threads in use."""
+        return self._native.threads
+
+    def run(self, x: Inputs, out: Arrays | None = None, raw: bool = False) -> Arrays:
+        """A whole inference, all timesteps, from rest; a stream that was under way ends.
+
+        `x` has the declared shapes, or one more leading axis in all inputs: a stack of samples that are run one after
+        another; outputs then have that axis too. Returns float64 values, integer * scale, or with `raw` the integers.
+        `out` gives arrays of the right shape and dtype to write into, by name; it is returned.
+        Raises `ShapeError` for a wrong name, shape or dtype, `RangeError` for integers outside the declared range.
+        """
+        with self._alone():
+            arrays, count = self._checked_inputs(x, [port.info.shape for port in self.model._input_ports])
+            samples = [arrays] if count is None else [[each[i] for each in arrays] for i in range(count)]
+            results = _Results(self.model._output_ports, count, out, raw)
+            for i, sample in enumerate(samples):
+                integers = results.buffers()
+                self._call(self._native.run, sample, integers)
+                results.put(integers, i)
+            return results.arrays
+
+    def step(self, x_t: Inputs, out: Arrays | None = None, raw: bool = False) -> Arrays:
+        """The next timestep of a stream; `x_t` and the results have the declared shapes without time (`step_shape`).
+
+        A mean over time returns this step's term. Raises `RangeError` past the model's `max_timesteps`.
+        """
+        with self._alone():
+            arrays, count = self._checked_inputs(x_t, [port.info.step_shape for port in self.model._input_ports])
+            if count is not None:
+                raise ShapeError("a timestep of a stream takes no stack of samples")
+            results = _Results(self.model._output_ports, None, out, raw, step=True)
+            limit = self.model.max_timesteps
+            if limit is not None and self._native.timestep >= limit:
+                raise RangeError(f"this model is proven for streams of {limit} timesteps: reset() starts a new one")
+            integers = results.buffers()
+            self._call(self._native.step, arrays, integers)
+            results.put(integers, 0)
+            return results.arrays
+
+    def profile(self, x: Inputs) -> Profile:
+        """One counted run of a single sample, from rest."""
+        with self._alone():
+            arrays, count = self._checked_inputs(x, [port.info.shape for port in self.model._input_ports])
+            if count is not None:
+                raise ShapeError("profile counts one sample, not a stack of them")
+            results = _Results(self.model._output_ports, None, None, raw=True)
+            counted = self._call(self._native.profile, arrays, results.buffers())
+            names = self.model._native.operators
+            layers = tuple(LayerProfile(name=n, op=op, **each) for (op, n), each in zip(names, counted, strict=True))
+            totals = {
+                key: sum(getattr(layer, key) for layer in layers)
+                for key in ("sops", "adds", "lane_adds", "events", "bytes", "seconds")
+            }
+            return Profile(**totals, layers=layers)
+
+    @property
+    def timestep(self) -> int:
+        """Timesteps of the current stream that have been taken."""
+        return self._native.timestep
+
+    def state(self) -> RuntimeState:
+        """Where the current stream stands, to be restored later, here or in another runtime of the same model."""
+        with self._alone():
+            return RuntimeState(self.model._digest, self._native.get_state(), self._native.timestep)
+
+    def restore(self, state: RuntimeState) -> None:
+        """Go back to `state`. Raises `ShapeError` for what is no state of this model."""
+        with self._alone():
+            if not isinstance(state, RuntimeState) or state.digest != self.model._digest:
+                raise ShapeError("expected a state that Runtime.state() gave for the same model")
+            self._native.set_state(state.data)
+
+    def reset(self) -> None:
+        """Start a new stream: timestep 0, membranes 0."""
+        with self._alone():
+            self._native.reset()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._lock.acquire(blocking=False):
+            raise BusyError("this runtime is in use by another thread: give each thread a runtime of its own")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _checked_inputs(self, x: Inputs, shapes: Sequence[tuple[int, ...]]) -> tuple[list[NDArray[Any]], int | None]:
+        """Arrays in the model's order, dtypes and layout, and the number of samples where they are stacks."""
+        ports = self.model._input_ports
+        names = [port.info.name for port in ports]
+        if not isinstance(x, Mapping):
+            if len(names) != 1:
+                raise ShapeError(f"expected a dict with inputs {names}, found one array")
+            x = {names[0]: x}
+        if set(x) != set(names):
+            raise ShapeError(f"expected inputs {names}, found {list(x)}")
+        arrays = [port.array(x[port.info.name], shape) for port, shape in zip(ports, shapes, strict=True)]
+        counts = {len(array) if array.ndim > len(shape) else None for array, shape in zip(arrays, shapes, strict=True)}
+        if len(counts) > 1:
+            raise ShapeError(f"inputs are stacks of different numbers of samples: {[a.shape for a in arrays]}")
+        return arrays, counts.pop() if counts else None
+
+    def _call(self, method: Any, arrays: list[NDArray[Any]], integers: list[NDArray[np.int32]]) -> Any:
+        try:
+            return method(arrays, integers)
+        except RangeError as error:
+            for port, array in zip(self.model._input_ports, arrays, strict=True):
+                port.require_range(array)
+            raise error
+
+    def __repr__(self) -> str:
+        return f"<pyspike.Runtime threads={self.threads} isa={self.isa!r} timestep={self.timestep} of {self.model!r}>"
+
+
+class _Port:
+    """An input or output with what conversion needs."""
+
+    def __init__(self, native: dict[str, Any]) -> None:
+        f: int | tuple[int, ...] = native["channel_f"] or native["f"]
+        self.exponent: NDArray[np.int64] = -np.asarray(f, dtype=np.int64)
+        self.divisor: int = native["divisor"]
+        scales = np.ldexp(1.0, self.exponent) / self.divisor
+        scale = float(scales) if scales.ndim == 0 else tuple(scales.tolist())
+        plain = {key: native[key] for key in ("name", "shape", "dtype", "axes", "lo", "hi", "step_shape")}
+        self.info = TensorInfo(**plain, scale=scale, dynamic=False)
+        self.dtype: np.dtype[Any] = np.dtype(self.info.dtype)
+
+    def array(self, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
+        """`values` contiguous and in the declared dtype, of `shape` or a stack of it."""
+        found = _as_array(values, self.info.name)
+        if found.dtype.kind not in "iub":
+            if found.dtype.kind in "fc" and np.isnan(found).any():
+                raise RangeError(f"input {self.info.name!r}: expected {self._expected()}, found NaN")
+            raise ShapeError(f"input {self.info.name!r}: expected {self._expected()}, found dtype {found.dtype}")
+        if found.shape != shape and (found.ndim != len(shape) + 1 or found.shape[1:] != shape):
+            raise ShapeError(f"input {self.info.name!r}: expected shape {shape} or a stack of it, found {found.shape}")
+        if found.dtype != self.dtype:
+            self.require_range(found)
+        return np.ascontiguousarray(found, dtype=self.dtype).reshape(found.shape)
+
+    def require_range(self, array: NDArray[Any]) -> None:
+        """Raise `RangeError` where `array` leaves the declared range."""
+        if array.size and (int(array.min()) < self.info.lo or int(array.max()) > self.info.hi):
+            raise RangeError(
+                f"input {self.info.name!r}: expected {self._expected()}, found {int(array.min())}..{int(array.max())}"
+            )
+
+    def reals(self, integers: NDArray[np.int32]) -> NDArray[np.float64]:
+        """The float64 values of `integers`."""
+        values: NDArray[np.float64] = np.ldexp(integers.astype(np.float64), self.exponent)
+        return values if self.divisor == 1 else values / self.divisor
+
+    def _expected(self) -> str:
+        return f"{self.info.dtype} integers in {self.info.lo}..{self.info.hi}"
+
+
+class _Results:
+    """The arrays that a call returns: new ones, or the caller's after a check."""
+
+    def __init__(
+        self,
+        ports: tuple[_Port, ...],
+        count: int | None,
+        out: Arrays | None,
+        raw: bool,
+        step: bool = False,
+    ) -> None:
+        self.ports, self.raw, self.stacked = ports, raw, count is not None
+        self.shapes = [port.info.step_shape if step else port.info.shape for port in ports]
+        wanted = {
+            port.info.name: ((*([] if count is None else [count]), *shape), port.dtype if raw else np.dtype(np.float64))
+            for port, shape in zip(ports, self.shapes, strict=True)
+        }
+        self.arrays: Arrays = {name: np.empty(*each) for name, each in wanted.items()} if out is None else out
+        if out is None:
+            return
+        if not isinstance(out, Mapping) or set(out) != set(wanted):
+            raise ShapeError(f"out: expected a dict with arrays {list(wanted)}")
+        for name, (shape, dtype) in wanted.items():
+            array = out[name]
+            good = isinstance(array, np.ndarray) and array.shape == shape and array.dtype == dtype
+            if not good or not array.flags.writeable:
+                raise ShapeError(f"out: expected a writeable {dtype} array of shape {shape} for {name!r}")
+
+    def buffers(self) -> list[NDArray[np.int32]]:
+        """Room for one sample's integers."""
+        return [np.empty(shape, dtype=np.int32) for shape in self.shapes]
+
+    def put(self, integers: list[NDArray[np.int32]], sample: int) -> None:
+        """Keep the integers of one sample, converted unless raw."""
+        for port, values in zip(self.ports, integers, strict=True):
+            target = self.arrays[port.info.name]
+            (target[sample : sample + 1] if self.stacked else target)[...] = values if self.raw else port.reals(values)
+
+
+def _as_array(values: ArrayLike, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ShapeError(f"input {name!r}: not an array: {error}") from error
+
+
+def _checked_threads(threads: int) -> int:
+    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or not 1 <= threads <= MAX_THREADS:
+        raise RangeError(f"threads: expected 1 to {MAX_THREADS}, found {threads!r}")
+    return int(threads)
+
+
+def _checked_isa(isa: str | None) -> str:
+    name = isa or os.environ.get("PYSPIKE_ISA", "")
+    if name and name not in _native.isas():
+        raise RangeError(f"isa: expected one of {_native.isas()} on this machine, found {name!r}")
+    return name
+
+
+def _read_metadata(text: bytes) -> dict[str, Any]:
+    """The metadata, which must be the one canonical JSON text of an object."""
+    try:
+        metadata = json.loads(text)
+        canonical = json.dumps(metadata, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise ModelFormatError(f"broken metadata: {error}") from error
+    if not isinstance(metadata, dict) or canonical != text:
+        raise ModelFormatError("broken metadata: expected a JSON object with sorted keys and without spaces")
+    return metadata
