@@ -27,9 +27,11 @@ set(pyspike_warnings
 target_compile_options(pyspike_runtime PRIVATE ${pyspike_warnings})
 
 # Kernels must not call out of their section: gcc turns copy loops into memcpy and clear loops into memset unless told not
-# to. Link-time optimisation stays off for the same reason: it would compile them again with other options.
+# to, and vectorising loops by itself it brings multiplications back. Link-time optimisation stays off for the same reason: it
+# would compile them again with other options.
 set(kernel_options
-  $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>
+  $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns;-fno-tree-vectorize>
+  -fno-stack-protector
   $<$<CXX_COMPILER_ID:Clang,AppleClang>:-fno-builtin>
   -fno-exceptions -fno-rtti)
 

@@ -1,0 +1,184 @@
+// Arguments of the kernels: everything that touches a weight, an accumulator or a potential.
+//
+// Contract: a kernel is a plain function that takes one struct by reference. It lives in section `spk_synapse`, calls nothing,
+// and holds no multiplication, division or floating-point instruction: pointers, strides (in bytes unless said otherwise) and
+// shifts come in ready made. Sums wrap modulo 2^32, or 2^16 where the caller proved that the true sum fits 16 bits. Nothing
+// aliases but where a field says so. Kernels may read, never write, up to 64 bytes past the end of a tensor.
+//
+// Weights, accumulators and potentials are opaque types: only the kernels look inside.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// The name of the section is a C identifier, and the functions are visible: both survive stripping.
+#define SPK_SYNAPSE extern "C" __attribute__((noinline, used, visibility("default"), section("spk_synapse")))
+
+namespace spk::kernels {
+
+enum class weight_t : std::int8_t {};
+enum class acc_t : std::int32_t {};  // an accumulator or a potential
+
+// One run of event lists for each output position: the events of an input row, of one channel block, that lie under one
+// kernel row (`span` columns from column `x`, which moves by the stride from one output to the next).
+struct EventRow {
+    const std::uint16_t* events;   // column * block + channel of each event, by rising column
+    const std::uint32_t* offsets;  // [plane][width + 1]: where each column starts in `events`
+    const weight_t* weights;       // row of event 0, less what `x` columns take
+    std::ptrdiff_t x;              // first column under the kernel for the first output; may lie outside
+    std::ptrdiff_t span;           // columns
+};
+
+// acc[pixel][o] (+)= (sum over planes p, low <= p <= top, of 2^(p - low) * sum over events of weights[event][o]) << shift
+struct GatherArgs {
+    const EventRow* rows;
+    std::size_t row_count;
+    acc_t* acc;                // of the first output
+    std::size_t acc_step;      // from one output to the next
+    std::size_t pixels;        // outputs
+    std::ptrdiff_t width;      // columns of the input row
+    std::ptrdiff_t stride;     // columns
+    std::ptrdiff_t weight_step;  // bytes of weights that `stride` columns take
+    std::size_t planes;        // how many bit-planes, top - low + 1
+    std::ptrdiff_t top;        // of `offsets`, bytes from plane 0 to plane `top`
+    std::ptrdiff_t plane_step;  // and from one plane to the next
+    std::int32_t shift;
+    bool negate;               // plane `top` is a sign: it is subtracted
+    bool add;                  // add to acc, else set it
+};
+
+// Event lists of one input row and one channel block. For each plane, low to high, the list follows the previous one.
+struct ScanArgs {
+    const void* x;             // uint8_t or int32_t, first channel of the block in column 0
+    std::size_t x_step;        // from one column to the next
+    std::size_t width, channels;
+    std::size_t block;         // what one column adds to an event's number
+    std::size_t planes;
+    std::uint16_t* events;     // 8 entries past the last event are overwritten
+    std::uint32_t* offsets;
+    std::size_t plane_step;    // of `offsets`, in bytes
+    std::uint32_t count;       // in: where the first list starts; out: where the last one ends
+};
+
+// out[pixel][o] = (acc[pixel][o] << shift[o]) + bias[o]; acc may be out itself
+struct FinishArgs {
+    const acc_t* acc;
+    std::size_t acc_step;
+    void* out;                 // acc_t or uint8_t
+    std::size_t out_step;
+    std::size_t pixels, channels;
+    const std::int32_t* shifts;
+    const std::int32_t* biases;
+};
+
+// Masks of a block of 16 channels of one input row: 16 lanes of 16 bits for each column and plane, ones where the bit is set.
+struct MaskArgs {
+    const std::uint8_t* x;
+    std::size_t x_step;
+    std::size_t width;
+    std::size_t plane, planes;  // the first, and how many
+    std::uint16_t* masks;       // [column][plane][16]
+};
+
+// One output row of a depthwise convolution, 16 channels, `planes` (1 to 4) bit-planes from masks:
+// acc[pixel][lane] (+)= (sum over planes of 2^p * sum over rows, taps of (mask & weight)) << shift
+struct DepthwiseArgs {
+    const std::uint16_t* const* rows;     // masks at tap 0 of output 0, one pointer for each kernel row
+    const weight_t* const* weights;       // [tap][16 lanes], taps `weight_step` apart
+    std::size_t row_count, taps;
+    std::size_t tap_step, pixel_step;     // of masks
+    std::size_t weight_step;
+    std::size_t pixels;
+    acc_t* acc;                           // [pixel][16]
+    std::int32_t shift;
+    bool add;
+};
+
+// The same for integers of any range: the weights' bit-planes select shifted inputs. Taps outside the map are left out.
+struct WideDepthwiseArgs {
+    const void* x;                        // uint8_t or int32_t, first channel of the block, at the window's first valid tap
+    const weight_t* weights;              // at that tap
+    std::size_t rows, taps;
+    std::size_t row_step, tap_step;       // of x
+    std::size_t weight_row_step, weight_tap_step;
+    acc_t* acc;                           // [16]
+};
+
+// out[row][i] = in[row][i] << shift
+struct CopyArgs {
+    const void* in;
+    void* out;
+    std::size_t rows, count;
+    std::ptrdiff_t in_row, out_row, in_step, out_step;
+    std::int32_t shift;
+};
+
+// out[row][i] = max(out[row][i], in[row][i]), or out[row][i] + in[row][i]; an out_step of 0 gathers into one integer
+using GatherInto = CopyArgs;
+
+// out[i] = (a[i] << shift_a) + (b[i] << shift_b)
+struct AddArgs {
+    const acc_t* a;
+    const acc_t* b;
+    acc_t* out;
+    std::size_t count;
+    std::int32_t shift_a, shift_b;
+};
+
+// out[i] = floor(in[i] * 2^-shift + 1/2)
+struct AlignArgs {
+    const void* in;
+    void* out;
+    std::size_t count;
+    std::int32_t shift;
+};
+
+// Counts. Ladder: how many k have in >= thresholds[k]. Uniform: (clamp(in, first - 1, last) - first >> shift) + 1.
+struct FireArgs {
+    const void* in;            // uint8_t or acc_t, [pixels][channels]
+    std::uint8_t* out;
+    std::size_t pixels, channels;
+    const std::int32_t* thresholds;  // [count][step / 4 channels]; of one ladder for all channels, [count]
+    std::size_t step;          // bytes from one threshold to the next
+    std::size_t count;
+    std::int32_t first, last, shift;
+};
+
+// m = sum of terms sign * (stored >> k) + (drive << guard); out = counts of m; stored = m - reset(out), or 0 where out > 0
+struct MembraneArgs {
+    const void* drive;         // uint8_t or acc_t
+    acc_t* stored;
+    std::uint8_t* out;
+    std::size_t count;         // neurons
+    const std::int32_t* thresholds;
+    const std::int32_t* resets;      // [thresholds]: what each further count takes away
+    std::size_t threshold_count;
+    std::int32_t reset_zero;         // what a count of 0 takes away
+    std::int32_t guard;
+    const std::int32_t* leak;        // sign, k, sign, k, ...
+    std::size_t leak_terms;
+    bool hard;
+};
+
+// Statistics of integers, for profiles and for checking inputs.
+struct CountArgs {
+    const void* in;
+    std::size_t count;
+    std::uint64_t magnitude;   // out: sum of |n|
+    std::uint64_t bits;        // out: bits set, of `mask`
+    std::uint64_t events;      // out: integers other than 0
+    std::uint32_t mask;
+};
+struct RangeArgs {
+    const void* in;
+    std::size_t count;
+    std::int32_t lo, hi;       // out
+};
+struct WeightBitsArgs {        // bits set in the weights that meet an integer other than 0
+    const void* in;
+    const weight_t* weights;
+    std::size_t count;
+    std::uint64_t bits;        // out
+};
+
+}  // namespace spk::kernels

@@ -1,0 +1,153 @@
+// Weighted sums by additions: each event adds the row of weights that it meets, bit-plane by bit-plane, and the planes are
+// combined by doubling (Horner), from the top one down.
+//
+// A slab of `outputs` (64, 32 or 16) lies in one row of bytes, so that an event's row is found with one shift. Lanes have 16
+// bits where the caller has proven the sums to fit, else 32.
+
+namespace spk::kernels::SPK_ISA {
+
+template <std::size_t outputs>
+struct Lanes16 {
+    static constexpr std::size_t kVectors = outputs / kLanes16;
+    v16 sum[kVectors];
+
+    SPK_INLINE void clear() {
+        for (auto& each : sum) each = v16{};
+    }
+    SPK_INLINE void negate() {
+        for (auto& each : sum) each = v16{} - each;
+    }
+    SPK_INLINE void twice() {
+        for (auto& each : sum) each = each + each;
+    }
+    SPK_INLINE void add_row(const char* row) {
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < kVectors; ++i) sum[i] = sum[i] + widen_weights(row + (i * kLanes16));
+    }
+    SPK_INLINE void write(acc_t* to, std::int32_t shift, bool add) const {
+        char* at = reinterpret_cast<char*>(to);
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < kVectors; ++i, at += 2 * kVectorBytes) {
+            v32 low = widen<false>(sum[i]) << shift, high = widen<true>(sum[i]) << shift;
+            if (add) {
+                low = low + load32(at);
+                high = high + load32(at + kVectorBytes);
+            }
+            store32(at, low);
+            store32(at + kVectorBytes, high);
+        }
+    }
+};
+
+template <std::size_t outputs>
+struct Lanes32 {
+    static constexpr std::size_t kVectors = outputs / kLanes32;
+    v32 sum[kVectors];
+
+    SPK_INLINE void clear() {
+        for (auto& each : sum) each = v32{};
+    }
+    SPK_INLINE void negate() {
+        for (auto& each : sum) each = v32{} - each;
+    }
+    SPK_INLINE void twice() {
+        for (auto& each : sum) each = each + each;
+    }
+    SPK_INLINE void add_row(const char* row) {
+#pragma GCC unroll 16
+        for (std::size_t i = 0; i < kVectors; i += 2) {
+            const v16 weights = widen_weights(row + (i * kLanes32));
+            sum[i] = sum[i] + widen<false>(weights);
+            sum[i + 1] = sum[i + 1] + widen<true>(weights);
+        }
+    }
+    SPK_INLINE void write(acc_t* to, std::int32_t shift, bool add) const {
+        char* at = reinterpret_cast<char*>(to);
+#pragma GCC unroll 16
+        for (std::size_t i = 0; i < kVectors; ++i, at += kVectorBytes) {
+            const v32 value = sum[i] << shift;
+            store32(at, add ? value + load32(at) : value);
+        }
+    }
+};
+
+// One run of one list: the events [begin, end).
+template <std::size_t outputs, typename Lanes>
+SPK_INLINE void add_run(Lanes& lanes, const std::uint16_t* begin, const std::uint16_t* end, const char* base) {
+    constexpr int kShift = outputs == 64 ? 6 : outputs == 32 ? 5 : 4;
+    for (; end - begin >= 2; begin += 2) {
+        lanes.add_row(base + (static_cast<std::size_t>(begin[0]) << kShift));
+        lanes.add_row(base + (static_cast<std::size_t>(begin[1]) << kShift));
+    }
+    if (begin != end) lanes.add_row(base + (static_cast<std::size_t>(begin[0]) << kShift));
+}
+
+// The events of one plane under all kernel rows, for the output whose windows start `column` columns further.
+template <std::size_t outputs, typename Lanes>
+SPK_INLINE void add_plane(Lanes& lanes, const GatherArgs& args, std::ptrdiff_t plane_offset, std::ptrdiff_t column,
+                          std::ptrdiff_t weights_offset) {
+    for (const EventRow *row = args.rows, *last = row + args.row_count; row != last; ++row) {
+        const std::ptrdiff_t from = row->x + column, to = from + row->span;
+        const std::ptrdiff_t first = from < 0 ? 0 : from, end = to > args.width ? args.width : to;
+        if (first >= end) continue;
+        const std::uint32_t* offsets = moved(row->offsets, plane_offset);
+        add_run<outputs>(lanes, row->events + offsets[first], row->events + offsets[end],
+                         reinterpret_cast<const char*>(moved(row->weights, -weights_offset)));
+    }
+}
+
+// Lanes hold the outputs from `first_weight` on.
+template <std::size_t outputs, typename Lanes>
+SPK_INLINE void gather(const GatherArgs& args, std::ptrdiff_t first_weight, acc_t* acc) {
+    std::ptrdiff_t column = 0;
+    std::ptrdiff_t weights_offset = -first_weight;
+    for (std::size_t pixel = 0; pixel < args.pixels; ++pixel) {
+        Lanes lanes;
+        lanes.clear();
+        std::ptrdiff_t plane_offset = args.top;
+        add_plane<outputs>(lanes, args, plane_offset, column, weights_offset);
+        if (args.negate) lanes.negate();
+        for (std::size_t plane = 1; plane < args.planes; ++plane) {
+            plane_offset -= args.plane_step;
+            lanes.twice();
+            add_plane<outputs>(lanes, args, plane_offset, column, weights_offset);
+        }
+        lanes.write(acc, args.shift, args.add);
+        acc = moved(acc, static_cast<std::ptrdiff_t>(args.acc_step));
+        column += args.stride;
+        weights_offset += args.weight_step;
+    }
+}
+
+// 32-bit lanes of a slab of 64 would not fit the registers.
+template <std::size_t outputs>
+SPK_INLINE void gather_wide(const GatherArgs& args) {
+    constexpr std::size_t kAtOnce = outputs < 32 ? outputs : 32;
+    for (std::size_t first = 0; first < outputs; first += kAtOnce) {
+        gather<outputs, Lanes32<kAtOnce>>(args, static_cast<std::ptrdiff_t>(first), args.acc + first);
+    }
+}
+
+}  // namespace spk::kernels::SPK_ISA
+
+SPK_SYNAPSE void SPK_ENTRY(gather16_w64)(const spk::kernels::GatherArgs& args) {
+    using namespace spk::kernels::SPK_ISA;
+    gather<64, Lanes16<64>>(args, 0, args.acc);
+}
+SPK_SYNAPSE void SPK_ENTRY(gather16_w32)(const spk::kernels::GatherArgs& args) {
+    using namespace spk::kernels::SPK_ISA;
+    gather<32, Lanes16<32>>(args, 0, args.acc);
+}
+SPK_SYNAPSE void SPK_ENTRY(gather16_w16)(const spk::kernels::GatherArgs& args) {
+    using namespace spk::kernels::SPK_ISA;
+    gather<16, Lanes16<16>>(args, 0, args.acc);
+}
+SPK_SYNAPSE void SPK_ENTRY(gather32_w64)(const spk::kernels::GatherArgs& args) {
+    spk::kernels::SPK_ISA::gather_wide<64>(args);
+}
+SPK_SYNAPSE void SPK_ENTRY(gather32_w32)(const spk::kernels::GatherArgs& args) {
+    spk::kernels::SPK_ISA::gather_wide<32>(args);
+}
+SPK_SYNAPSE void SPK_ENTRY(gather32_w16)(const spk::kernels::GatherArgs& args) {
+    spk::kernels::SPK_ISA::gather_wide<16>(args);
+}

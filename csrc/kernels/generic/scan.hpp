@@ -1,0 +1,86 @@
+// Event lists: which channels of which columns have a bit set, plane by plane. Eight integers give eight table entries
+// whatever their number of events, so that nothing here depends on a branch that cannot be predicted.
+
+namespace spk::kernels::SPK_ISA {
+
+struct Places {
+    alignas(16) std::uint16_t of[256][8];
+    std::uint8_t count[256];
+};
+
+// The positions of the bits set in every byte, and their number.
+constexpr Places make_places() {
+    Places places{};
+    for (unsigned mask = 0; mask < 256; ++mask) {
+        unsigned count = 0;
+        for (unsigned bit = 0; bit < 8; ++bit) {
+            if (mask >> bit & 1) places.of[mask][count++] = static_cast<std::uint16_t>(bit);
+        }
+        places.count[mask] = static_cast<std::uint8_t>(count);
+    }
+    return places;
+}
+static constexpr Places kPlaces = make_places();
+
+typedef std::uint16_t eight16 __attribute__((vector_size(16)));
+typedef std::uint16_t unaligned_eight16 __attribute__((vector_size(16), aligned(2), may_alias));
+
+// Appends the events of `mask`, which belong to the numbers from `number` on.
+SPK_INLINE std::uint16_t* append(std::uint16_t* to, std::uint32_t mask, std::uint16_t number) {
+    for (; mask != 0; mask >>= 8, number = static_cast<std::uint16_t>(number + 8)) {
+        const std::uint32_t byte = mask & 0xff;
+        const auto* table = reinterpret_cast<const char*>(&kPlaces) + (static_cast<std::size_t>(byte) << 4);
+        const eight16 places = *reinterpret_cast<const eight16*>(table);
+        *reinterpret_cast<unaligned_eight16*>(to) = places + number;
+        to += kPlaces.count[byte];
+    }
+    return to;
+}
+
+SPK_INLINE std::uint16_t* scan_column(const std::uint8_t* x, std::size_t channels, std::size_t plane,
+                                      std::uint16_t number, std::uint16_t* to) {
+    for (; channels >= kMaskBytes; channels -= kMaskBytes, x += kMaskBytes) {
+        to = append(to, bit_mask(x, plane), number);
+        number = static_cast<std::uint16_t>(number + kMaskBytes);
+    }
+    if (channels == 0) return to;
+    const std::uint32_t valid = (std::uint32_t{1} << channels) - 1;
+    return append(to, bit_mask(x, plane) & valid, number);
+}
+
+SPK_INLINE std::uint16_t* scan_column(const std::int32_t* x, std::size_t channels, std::size_t plane,
+                                      std::uint16_t number, std::uint16_t* to) {
+    for (std::size_t c = 0; c < channels; ++c, ++number) {
+        *to = number;
+        to += (static_cast<const any_u32*>(static_cast<const void*>(x))[c] >> plane) & 1;
+    }
+    return to;
+}
+
+template <typename X>
+SPK_INLINE void scan(ScanArgs& args) {
+    std::uint16_t* to = args.events + args.count;
+    std::uint32_t* offsets = args.offsets;
+    for (std::size_t plane = 0; plane < args.planes; ++plane) {
+        const X* x = static_cast<const X*>(args.x);
+        std::uint16_t number = 0;
+        for (std::size_t column = 0; column < args.width; ++column) {
+            offsets[column] = static_cast<std::uint32_t>(to - args.events);
+            to = scan_column(x, args.channels, plane, number, to);
+            x = moved(x, static_cast<std::ptrdiff_t>(args.x_step));
+            number = static_cast<std::uint16_t>(number + args.block);
+        }
+        offsets[args.width] = static_cast<std::uint32_t>(to - args.events);
+        offsets = moved(offsets, static_cast<std::ptrdiff_t>(args.plane_step));
+    }
+    args.count = static_cast<std::uint32_t>(to - args.events);
+}
+
+}  // namespace spk::kernels::SPK_ISA
+
+SPK_SYNAPSE void SPK_ENTRY(scan_u8)(spk::kernels::ScanArgs& args) {
+    spk::kernels::SPK_ISA::scan<std::uint8_t>(args);
+}
+SPK_SYNAPSE void SPK_ENTRY(scan_i32)(spk::kernels::ScanArgs& args) {
+    spk::kernels::SPK_ISA::scan<std::int32_t>(args);
+}

@@ -1,0 +1,185 @@
+#include <algorithm>
+#include <array>
+
+#include "runtime/synapse.hpp"
+
+namespace spk {
+namespace {
+
+constexpr std::int32_t kMostOutputs = 1024;    // of a segment
+constexpr std::int32_t kLinearOutputs = 64;    // of a segment, so that threads have something to share
+constexpr std::int32_t kLargestNumber = 65536;  // events are numbered in 16 bits
+constexpr std::int32_t kRunRows = 640;         // weight rows under a kernel row that the first cache still holds
+constexpr std::int32_t kBlock = 256;           // channels of a block, where not all of them
+constexpr std::size_t kBandBytes = 65536;      // of accumulators
+
+// One task: some output rows of a segment, one slab.
+struct Task {
+    const Context& context;
+    const Op& op;
+    const GatherPlan& plan;
+    const Slab& slab;
+    std::int32_t segment;
+    std::int32_t first_row, rows;  // of the output, all images together
+    std::byte* scratch;
+
+    std::int32_t first_output() const { return segment * plan.events.segment_outputs; }
+    std::int32_t outputs() const {
+        return std::min(plan.events.segment_outputs, plan.shape.out_width - first_output());
+    }
+
+    // Accumulators lie in the output itself where it has room for all lanes.
+    bool direct(const TensorView& out) const { return out.dtype == Dtype::kInt32 && slab.used == slab.width; }
+    std::byte* out_row(const TensorView& out, std::int32_t row) const {
+        const std::size_t position = static_cast<std::size_t>(row) * plan.shape.out_width + first_output();
+        const std::size_t channel = static_cast<std::size_t>(slab.group) * plan.shape.group_outputs + slab.first;
+        return context.data(out) + (position * plan.shape.outputs + channel) * element_bytes(out);
+    }
+
+    void run() const;
+    void gather_row(const Chunk& chunk, std::int32_t row, kernels::GatherArgs* args) const;
+    std::size_t event_rows(const Chunk& chunk, std::int32_t row, kernels::EventRow* rows_out) const;
+    void finish(const TensorView& out, std::byte* acc, std::size_t acc_step, std::int32_t row) const;
+};
+
+void Task::run() const {
+    const TensorView& out = context.tensor(op.output);
+    const bool in_place = direct(out);
+    const std::size_t acc_step = (in_place ? plan.shape.outputs : slab.width) * sizeof(std::int32_t);
+    const auto acc_row = [&](std::int32_t row) {
+        return in_place ? out_row(out, row) : scratch + static_cast<std::size_t>(row - first_row) * outputs() * acc_step;
+    };
+    kernels::GatherArgs args{};
+    args.acc_step = acc_step;
+    args.pixels = static_cast<std::size_t>(outputs());
+    args.width = plan.events.segment_width(segment);
+    args.stride = plan.shape.stride_x;
+    args.weight_step = static_cast<std::ptrdiff_t>(args.stride) * plan.events.block * slab.width;
+    args.plane_step = static_cast<std::ptrdiff_t>(sizeof(std::uint32_t)) * (plan.events.widest() + 1);
+    for (const Chunk& chunk : plan.chunks) {
+        for (std::int32_t row = first_row; row < first_row + rows; ++row) {
+            args.acc = reinterpret_cast<kernels::acc_t*>(acc_row(row));
+            args.add = &chunk != plan.chunks.data();
+            gather_row(chunk, row, &args);
+        }
+    }
+    for (std::int32_t row = first_row; row < first_row + rows; ++row) {
+        if (!in_place || !plan.grid.identity) finish(out, acc_row(row), acc_step, row);
+    }
+}
+
+// The runs of a chunk that have any event for this output row.
+std::size_t Task::event_rows(const Chunk& chunk, std::int32_t row, kernels::EventRow* rows_out) const {
+    const SynapseShape& shape = plan.shape;
+    const EventGeometry& events = plan.events;
+    const std::int32_t image = row / shape.out_height, y = row % shape.out_height * shape.stride_y - shape.top;
+    const std::int32_t width = events.segment_width(segment), step = events.widest() + 1;
+    const std::int32_t first_x = first_output() * shape.stride_x - shape.left - events.segment_start(segment);
+    const auto* weights = reinterpret_cast<const kernels::weight_t*>(synapse_of(op).weight.data) + slab.first_weight;
+    std::size_t count = 0;
+    for (std::int32_t i = chunk.first_run; i < chunk.first_run + chunk.runs; ++i) {
+        const KernelRun& run = plan.runs[static_cast<std::size_t>(i)];
+        const std::int32_t in_y = y + run.ky * shape.dilation_y;
+        if (in_y < 0 || in_y >= shape.height) continue;
+        const std::int32_t in_row = image * shape.height + in_y;
+        const std::uint32_t* offsets =
+            context.events.offsets(in_row, segment, slab.group * events.group_blocks() + run.block);
+        // Lists of a segment's planes follow each other, so one comparison says whether all of them are empty.
+        if (offsets[chunk.low * step] == offsets[chunk.top * step + width]) continue;
+        const std::int32_t x = first_x + run.kx * shape.dilation_x;
+        const std::int64_t first_weight = (run.first_row - std::int64_t{x} * events.block) * slab.width;
+        rows_out[count++] = {context.events.row(in_row), offsets, weights + first_weight, x, run.span};
+    }
+    return count;
+}
+
+void Task::gather_row(const Chunk& chunk, std::int32_t row, kernels::GatherArgs* args) const {
+    std::array<kernels::EventRow, kChunkRuns> event_row;
+    args->rows = event_row.data();
+    args->row_count = event_rows(chunk, row, event_row.data());
+    if (args->row_count == 0 && args->add) return;
+    args->planes = static_cast<std::size_t>(chunk.top - chunk.low + 1);
+    args->top = args->plane_step * chunk.top;
+    args->shift = chunk.low;
+    args->negate = plan.is_signed && chunk.top == plan.events.planes - 1;
+    const kernels::Table& table = *context.kernels;
+    if (slab.width == 64) {
+        chunk.wide ? table.gather32_w64(*args) : table.gather16_w64(*args);
+    } else if (slab.width == 32) {
+        chunk.wide ? table.gather32_w32(*args) : table.gather16_w32(*args);
+    } else {
+        chunk.wide ? table.gather32_w16(*args) : table.gather16_w16(*args);
+    }
+}
+
+void Task::finish(const TensorView& out, std::byte* acc, std::size_t acc_step, std::int32_t row) const {
+    const std::size_t channel = static_cast<std::size_t>(slab.group) * plan.shape.group_outputs + slab.first;
+    kernels::FinishArgs args{};
+    args.acc = reinterpret_cast<const kernels::acc_t*>(acc);
+    args.acc_step = acc_step;
+    args.out = out_row(out, row);
+    args.out_step = plan.shape.outputs * element_bytes(out);
+    args.pixels = static_cast<std::size_t>(outputs());
+    args.channels = static_cast<std::size_t>(slab.used);
+    args.shifts = plan.grid.shifts.data() + channel;
+    args.biases = plan.grid.biases.data() + channel;
+    out.dtype == Dtype::kUint8 ? context.kernels->finish_u8(args) : context.kernels->finish_i32(args);
+}
+
+}  // namespace
+
+EventGeometry event_geometry(const SynapseShape& shape, const TensorView& input, bool linear) {
+    EventGeometry events;
+    events.rows = shape.batch * shape.height;
+    events.width = shape.width;
+    events.channels = shape.channels;
+    events.group_channels = shape.group_inputs;
+    set_planes(input.lo, input.hi, &events);
+    // All channels in one block where the weights under a kernel row stay in the cache.
+    const bool whole = shape.dilation_x == 1 && std::int64_t{shape.kw} * shape.group_inputs <= kRunRows;
+    events.block = whole ? shape.group_inputs : std::min(shape.group_inputs, kBlock);
+    const std::int64_t reach = std::min<std::int64_t>(std::int64_t{shape.kw - 1} * shape.dilation_x + 1, shape.width);
+    if (reach * events.block > kLargestNumber) {
+        events.block = static_cast<std::int32_t>(std::max<std::int64_t>(kLargestNumber / reach, 1));
+    }
+    const std::int64_t columns = kLargestNumber / events.block;
+    if (!linear && shape.width <= columns && shape.out_width <= kMostOutputs) {
+        events.segment_outputs = shape.out_width;
+        return events;
+    }
+    events.reach = static_cast<std::int32_t>(reach);
+    events.stride = shape.stride_x;
+    events.padding = shape.left;
+    const std::int64_t fit = std::max<std::int64_t>((columns - events.reach) / shape.stride_x + 1, 1);
+    const std::int64_t most = linear ? kLinearOutputs : kMostOutputs;
+    events.segment_outputs = static_cast<std::int32_t>(std::min({fit, most, std::int64_t{shape.out_width}}));
+    events.segments = (shape.out_width + events.segment_outputs - 1) / events.segment_outputs;
+    return events;
+}
+
+std::int32_t gather_band(const SynapseShape& shape, const EventGeometry& events) {
+    const std::size_t row = static_cast<std::size_t>(events.segment_outputs) * 64 * sizeof(std::int32_t);
+    const auto rows = static_cast<std::int32_t>(std::max<std::size_t>(kBandBytes / row, 1));
+    return std::min({rows, shape.out_height, 8});
+}
+
+std::size_t gather_scratch(const SynapseShape& shape, const EventGeometry& events) {
+    const std::size_t row = static_cast<std::size_t>(events.segment_outputs) * 64 * sizeof(std::int32_t);
+    return align64(row * gather_band(shape, events));
+}
+
+void run_gather(Context& context, const Op& op, const GatherPlan& plan) {
+    context.events.require(context, op.inputs[0], plan.events);
+    const std::int32_t rows = plan.shape.batch * plan.shape.out_height;
+    const std::int32_t bands = (rows + plan.band - 1) / plan.band;
+    const std::size_t tasks_of_slab = static_cast<std::size_t>(bands) * plan.events.segments;
+    context.pool->run(tasks_of_slab * plan.slabs.size(), [&](std::size_t item, std::uint32_t thread) {
+        const std::size_t within = item % tasks_of_slab;
+        const auto first = static_cast<std::int32_t>(within % bands) * plan.band;
+        const Task task{context, op, plan, plan.slabs[item / tasks_of_slab], static_cast<std::int32_t>(within / bands),
+                        first, std::min(plan.band, rows - first), context.scratch(thread)};
+        task.run();
+    });
+}
+
+}  // namespace spk

@@ -1,0 +1,305 @@
+#include "spk/runtime.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <optional>
+#include <variant>
+
+#include "runtime/context.hpp"
+#include "runtime/moves.hpp"
+#include "runtime/neurons.hpp"
+#include "runtime/ports.hpp"
+#include "runtime/synapse.hpp"
+
+namespace spk {
+namespace {
+
+constexpr std::uint32_t kMostThreads = 256;
+constexpr std::size_t kOverread = 64;  // kernels may read so far past a tensor
+
+using Plan = std::variant<std::monostate, GatherPlan, DepthwisePlan, FirePlan>;
+
+bool is_synapse(const Op& op) {
+    return std::holds_alternative<Conv2d>(op.params) || std::holds_alternative<Linear>(op.params);
+}
+
+Plan make_plan(const Program& program, const Op& op) {
+    if (std::holds_alternative<Fire>(op.params)) return plan_fire(program, op);
+    if (!is_synapse(op)) return {};
+    if (synapse_of(op).weight.depthwise) return plan_depthwise(program, op);
+    return plan_gather(program, op);
+}
+
+// Scratch of the whole runtime: one set of event lists, and a piece for each thread.
+struct Scratch {
+    std::size_t events = 0, piece = 0;
+};
+
+Scratch scratch_of(const Program& program) {
+    Scratch scratch;
+    for (const Op& op : program.ops) {
+        if (!is_synapse(op)) continue;
+        const TensorView& input = program.tensors[static_cast<std::size_t>(op.inputs[0])];
+        const SynapseShape shape = shape_of(program, op);
+        if (synapse_of(op).weight.depthwise) {
+            scratch.piece = std::max(scratch.piece, depthwise_scratch(shape, input));
+            continue;
+        }
+        const EventGeometry events = event_geometry(shape, input, std::holds_alternative<Linear>(op.params));
+        scratch.events = std::max(scratch.events, events.bytes());
+        scratch.piece = std::max(scratch.piece, gather_scratch(shape, events));
+    }
+    return scratch;
+}
+
+std::string_view wanted_isa(const Options& options) {
+    if (!options.isa.empty()) return options.isa;
+    const char* environment = std::getenv("PYSPIKE_ISA");
+    return environment == nullptr ? std::string_view{} : std::string_view{environment};
+}
+
+}  // namespace
+
+struct Runtime::Impl {
+    Model model;
+    std::optional<Pool> pool;
+    Context context;
+    std::vector<Plan> plans;
+    std::uint32_t timestep = 0;
+
+    const Program& program() const { return *context.program; }
+    void clear_state() {
+        timestep = 0;
+        if (program().state_bytes != 0) std::memset(context.state, 0, program().state_bytes);
+    }
+    void execute(std::size_t index);
+    void profile(std::size_t index, LayerProfile* layer) const;
+    void run_phase(Phase phase, std::span<LayerProfile> layers);
+    void exchange(std::span<const InputBuffer> inputs, std::uint32_t t, std::uint32_t steps, bool time);
+    void deliver(std::span<const OutputBuffer> outputs, std::uint32_t t, std::uint32_t steps, bool time) const;
+    Status run(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs, std::span<LayerProfile> layers);
+};
+
+void Runtime::Impl::execute(std::size_t index) {
+    const Op& op = program().ops[index];
+    Plan& plan = plans[index];
+    if (const auto* gather = std::get_if<GatherPlan>(&plan)) {
+        run_gather(context, op, *gather);
+    } else if (const auto* depthwise = std::get_if<DepthwisePlan>(&plan)) {
+        run_depthwise(context, op, *depthwise);
+    } else if (const auto* fire = std::get_if<FirePlan>(&plan)) {
+        run_fire(context, op, *fire);
+    } else {
+        std::visit(
+            [&](const auto& params) {
+                using Params = std::decay_t<decltype(params)>;
+                constexpr bool planned = std::is_same_v<Params, Conv2d> || std::is_same_v<Params, Linear> ||
+                                         std::is_same_v<Params, Fire>;
+                if constexpr (!planned) spk::run(context, op, params);
+            },
+            op.params);
+    }
+    context.events.forget(op.output);
+}
+
+void Runtime::Impl::profile(std::size_t index, LayerProfile* layer) const {
+    const Op& op = program().ops[index];
+    if (const auto* gather = std::get_if<GatherPlan>(&plans[index])) return profile_gather(context, op, *gather, layer);
+    if (const auto* depthwise = std::get_if<DepthwisePlan>(&plans[index])) {
+        return profile_depthwise(context, op, *depthwise, layer);
+    }
+    const TensorView& out = context.tensor(op.output);
+    kernels::CountArgs args{};
+    args.in = context.data(out);
+    args.count = static_cast<std::size_t>(out.size);
+    out.dtype == Dtype::kUint8 ? context.kernels->count_u8(args) : context.kernels->count_i32(args);
+    layer->elements += out.size;
+    layer->nonzero += args.events;
+    layer->bytes += out.bytes;
+    for (const std::int32_t input : op.inputs) layer->bytes += context.tensor(input).bytes;
+}
+
+void Runtime::Impl::run_phase(Phase phase, std::span<LayerProfile> layers) {
+    using Clock = std::chrono::steady_clock;
+    for (std::size_t index = 0; index < program().ops.size(); ++index) {
+        if (program().ops[index].phase != phase) continue;
+        if (layers.empty()) {
+            execute(index);
+            continue;
+        }
+        const Clock::time_point start = Clock::now();
+        execute(index);
+        layers[index].seconds += std::chrono::duration<double>(Clock::now() - start).count();
+        profile(index, &layers[index]);
+    }
+}
+
+void Runtime::Impl::exchange(std::span<const InputBuffer> inputs, std::uint32_t t, std::uint32_t steps, bool time) {
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        const PortInfo& port = model.inputs()[i];
+        if (context.tensor(port.tensor).time != time) continue;
+        read_input(context, port, inputs[i], t, steps);
+        context.events.forget(port.tensor);
+    }
+}
+
+void Runtime::Impl::deliver(std::span<const OutputBuffer> outputs, std::uint32_t t, std::uint32_t steps, bool time) const {
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+        const PortInfo& port = model.outputs()[i];
+        if (context.tensor(port.tensor).time == time) write_output(context, port, outputs[i], t, steps);
+    }
+}
+
+Status Runtime::Impl::run(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs,
+                          std::span<LayerProfile> layers) {
+    const Status checked = check_ports(context, model, inputs, outputs, true);
+    if (!checked.ok()) return checked;
+    clear_state();
+    exchange(inputs, 0, 1, false);
+    run_phase(Phase::kBefore, layers);
+    const std::uint32_t steps = program().timesteps;
+    for (std::uint32_t t = 0; t < steps; ++t) {
+        context.restart_means = t == 0;
+        exchange(inputs, t, steps, true);
+        run_phase(Phase::kLoop, layers);
+        deliver(outputs, t, steps, true);
+    }
+    run_phase(Phase::kAfter, layers);
+    deliver(outputs, 0, 1, false);
+    clear_state();
+    return {};
+}
+
+Runtime::Runtime() = default;
+Runtime::Runtime(Runtime&&) noexcept = default;
+Runtime& Runtime::operator=(Runtime&&) noexcept = default;
+Runtime::~Runtime() = default;
+
+MemoryPlan Runtime::memory(const Model& model, const Options& options) {
+    const Program& program = model.program();
+    const Scratch scratch = scratch_of(program);
+    const std::uint64_t threads = std::clamp<std::uint64_t>(options.threads, 1, kMostThreads);
+    MemoryPlan plan;
+    plan.weights = program.image_bytes;
+    plan.arena = align64(program.arena_bytes);
+    plan.scratch = align64(kOverread) + scratch.events + threads * scratch.piece;
+    plan.state = align64(program.state_bytes);
+    return plan;
+}
+
+Status Runtime::create(const Model& model, std::span<std::byte> arena, const Options& options, Runtime* runtime) {
+    if (!model) return {Code::kFormat, "the model is empty: open one first"};
+    if (options.threads < 1 || options.threads > kMostThreads) return {Code::kRange, "threads must be in 1..256"};
+    const std::string_view isa = wanted_isa(options);
+    const kernels::Table* table = isa.empty() ? kernels::available()[0] : kernels::find(isa);
+    if (table == nullptr) {
+        return {Code::kUnsupported, "this build and CPU do not have the instruction set asked for (isa or PYSPIKE_ISA)"};
+    }
+    const MemoryPlan plan = memory(model, options);
+    if (arena.size() < plan.total()) return {Code::kMemory, "the arena is too small"};
+    if (reinterpret_cast<std::uintptr_t>(arena.data()) % 64 != 0) return {Code::kMemory, "the arena is not aligned to 64 bytes"};
+    try {
+        auto impl = std::make_unique<Impl>();
+        impl->model = model;
+        const Program& program = impl->model.program();
+        for (const Op& op : program.ops) impl->plans.push_back(make_plan(program, op));
+        impl->pool.emplace(options.threads);
+        const Scratch scratch = scratch_of(program);
+        Context& context = impl->context;
+        context.program = &program;
+        context.kernels = table;
+        context.pool = &*impl->pool;
+        context.arena = arena.data();
+        context.events = EventCache(arena.data() + plan.arena + align64(kOverread));
+        context.thread_scratch = arena.data() + plan.arena + align64(kOverread) + scratch.events;
+        context.thread_scratch_bytes = scratch.piece;
+        context.state = arena.data() + plan.arena + plan.scratch;
+        impl->clear_state();
+        runtime->impl_ = std::move(impl);
+    } catch (...) {
+        return {Code::kMemory, "out of memory or threads while a runtime was made"};
+    }
+    return {};
+}
+
+const Model& Runtime::model() const { return impl_->model; }
+std::string_view Runtime::isa() const { return impl_->context.kernels->isa; }
+std::uint32_t Runtime::threads() const { return impl_->pool->threads(); }
+std::uint32_t Runtime::timestep() const { return impl_->timestep; }
+
+Status Runtime::run(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs) {
+    return impl_->run(inputs, outputs, {});
+}
+
+Status Runtime::profile(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs,
+                        std::span<LayerProfile> layers) {
+    if (layers.size() != impl_->program().ops.size()) return {Code::kShape, "expected one entry for each operator"};
+    std::fill(layers.begin(), layers.end(), LayerProfile{});
+    return impl_->run(inputs, outputs, layers);
+}
+
+Status Runtime::step(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs) {
+    Impl& impl = *impl_;
+    const std::uint32_t most = impl.program().max_timesteps;
+    if (most != 0 && impl.timestep >= most) return {Code::kRange, "the model is proven for max_timesteps only: reset the stream"};
+    const Status checked = check_ports(impl.context, impl.model, inputs, outputs, false);
+    if (!checked.ok()) return checked;
+    impl.context.restart_means = true;
+    impl.exchange(inputs, 0, 1, false);
+    impl.exchange(inputs, 0, 1, true);
+    for (const Phase phase : {Phase::kBefore, Phase::kLoop, Phase::kAfter}) impl.run_phase(phase, {});
+    impl.deliver(outputs, 0, 1, false);
+    impl.deliver(outputs, 0, 1, true);
+    ++impl.timestep;
+    return {};
+}
+
+namespace {
+
+struct StateHeader {
+    std::uint32_t timestep = 0, zero = 0;
+};
+
+}  // namespace
+
+std::size_t Runtime::state_bytes() const { return sizeof(StateHeader) + impl_->program().state_bytes; }
+
+Status Runtime::get_state(std::span<std::byte> state) const {
+    if (state.size() != state_bytes()) return {Code::kShape, "the state has another size"};
+    const StateHeader header{impl_->timestep, 0};
+    std::memcpy(state.data(), &header, sizeof header);
+    if (impl_->program().state_bytes != 0) {
+        std::memcpy(state.data() + sizeof header, impl_->context.state, impl_->program().state_bytes);
+    }
+    return {};
+}
+
+Status Runtime::set_state(std::span<const std::byte> state) {
+    if (state.size() != state_bytes()) return {Code::kShape, "the state has another size"};
+    StateHeader header;
+    std::memcpy(&header, state.data(), sizeof header);
+    const std::uint32_t most = impl_->program().max_timesteps;
+    if (header.zero != 0 || (most != 0 && header.timestep > most)) return {Code::kRange, "these bytes are not a state of this model"};
+    impl_->timestep = header.timestep;
+    if (impl_->program().state_bytes != 0) {
+        std::memcpy(impl_->context.state, state.data() + sizeof header, impl_->program().state_bytes);
+    }
+    return {};
+}
+
+void Runtime::reset() { impl_->clear_state(); }
+
+std::span<const std::string_view> available_isas() {
+    static const auto names = [] {
+        std::array<std::string_view, 8> list{};
+        std::size_t count = 0;
+        for (const kernels::Table* table : kernels::available()) list[count++] = table->isa;
+        return std::pair(list, count);
+    }();
+    return {names.first.data(), names.second};
+}
+
+}  // namespace spk

@@ -1,0 +1,218 @@
+#include "runtime/synapse.hpp"
+
+#include <algorithm>
+
+namespace spk {
+
+const Synapse& synapse_of(const Op& op) {
+    const auto* conv = std::get_if<Conv2d>(&op.params);
+    return conv != nullptr ? static_cast<const Synapse&>(*conv) : *std::get_if<Linear>(&op.params);
+}
+
+SynapseShape shape_of(const Program& program, const Op& op) {
+    const TensorView& in = program.tensors[static_cast<std::size_t>(op.inputs[0])];
+    const TensorView& out = program.tensors[static_cast<std::size_t>(op.output)];
+    const Synapse& synapse = synapse_of(op);
+    SynapseShape shape;
+    shape.outputs = synapse.out_channels;
+    if (const auto* conv = std::get_if<Conv2d>(&op.params)) {
+        shape.batch = in.dims[0];
+        shape.height = in.dims[1];
+        shape.width = in.dims[2];
+        shape.channels = in.dims[3];
+        shape.out_height = out.dims[1];
+        shape.out_width = out.dims[2];
+        shape.kh = conv->weight.kh;
+        shape.kw = conv->weight.kw;
+        shape.stride_y = conv->stride[0];
+        shape.stride_x = conv->stride[1];
+        shape.dilation_y = conv->dilation[0];
+        shape.dilation_x = conv->dilation[1];
+        shape.top = conv->padding[0];
+        shape.left = conv->padding[1];
+    } else {
+        shape.channels = in.dims[static_cast<std::size_t>(in.rank - 1)];
+        shape.width = shape.out_width = static_cast<std::int32_t>(in.size / static_cast<std::uint64_t>(shape.channels));
+    }
+    shape.groups = synapse.weight.depthwise ? shape.outputs : synapse.weight.groups;
+    shape.group_inputs = shape.channels / shape.groups;
+    shape.group_outputs = shape.outputs / shape.groups;
+    return shape;
+}
+
+namespace {
+
+Grid plan_grid(const Synapse& synapse) {
+    const auto channels = static_cast<std::size_t>(synapse.out_channels);
+    Grid grid;
+    grid.shifts.assign(synapse.shift, synapse.shift + channels);
+    grid.biases.assign(channels, 0);
+    if (synapse.bias != nullptr) grid.biases.assign(synapse.bias, synapse.bias + channels);
+    const auto zero = [](std::int32_t value) { return value == 0; };
+    grid.identity = std::all_of(grid.shifts.begin(), grid.shifts.end(), zero) &&
+                    std::all_of(grid.biases.begin(), grid.biases.end(), zero);
+    return grid;
+}
+
+std::vector<Slab> plan_slabs(const SynapseShape& shape) {
+    std::vector<Slab> slabs;
+    std::int64_t weight = 0;
+    for (std::int32_t group = 0; group < shape.groups; ++group) {
+        for (std::int32_t first = 0; first < shape.group_outputs;) {
+            const std::int32_t left = shape.group_outputs - first;
+            const std::int32_t width = left >= 64 ? 64 : left >= 32 ? 32 : 16;
+            slabs.push_back({group, first, width, std::min(width, left), weight});
+            weight += std::int64_t{shape.kh} * shape.kw * shape.group_inputs * width;
+            first += width;
+        }
+    }
+    return slabs;
+}
+
+// One run for a whole kernel row where the columns' weights follow each other, else one for each column.
+std::vector<KernelRun> plan_runs(const SynapseShape& shape, const EventGeometry& events) {
+    const bool whole = shape.dilation_x == 1 && events.block == shape.group_inputs;
+    std::vector<KernelRun> runs;
+    for (std::int32_t block = 0; block < events.group_blocks(); ++block) {
+        for (std::int32_t ky = 0; ky < shape.kh; ++ky) {
+            for (std::int32_t kx = 0; kx < (whole ? 1 : shape.kw); ++kx) {
+                const std::int64_t row = (std::int64_t{ky} * shape.kw + kx) * shape.group_inputs + block * events.block;
+                runs.push_back({ky, kx, whole ? shape.kw : 1, block, row});
+            }
+        }
+    }
+    return runs;
+}
+
+// Sums of the positive and of the negative weights of some runs, for every output (padding counts as outputs).
+struct Sums {
+    std::vector<std::int64_t> positive, negative;
+
+    void add(const Sums& other) {
+        for (std::size_t o = 0; o < positive.size(); ++o) {
+            positive[o] += other.positive[o];
+            negative[o] += other.negative[o];
+        }
+    }
+    // Whether x in [lo, hi] keeps every sum within 16 bits, whatever part of the weights is met.
+    bool fit(std::int64_t lo, std::int64_t hi) const {
+        for (std::size_t o = 0; o < positive.size(); ++o) {
+            if (positive[o] * hi + negative[o] * -lo > 32767 || positive[o] * -lo + negative[o] * hi > 32768) return false;
+        }
+        return true;
+    }
+};
+
+class ChunkPlanner {
+ public:
+    ChunkPlanner(const GatherPlan& plan, const Weights& weights) : plan_(plan) {
+        for (const KernelRun& run : plan.runs) sums_.push_back(sums_of(run, weights));
+    }
+
+    // As few groups of bit-planes as keep each run's sums within 16 bits; lanes of 32 bits where none do.
+    std::vector<Chunk> chunks(const TensorView& input) const {
+        const std::int32_t planes = plan_.events.planes;
+        for (std::int32_t parts = 1; parts <= planes; ++parts) {
+            std::vector<Chunk> chunks;
+            if (add_parts(input, parts, &chunks)) return chunks;
+        }
+        std::vector<Chunk> chunks;
+        cut(planes - 1, 0, nullptr, &chunks);
+        return chunks;
+    }
+
+ private:
+    struct Range {
+        std::int64_t lo, hi;
+    };
+
+    Sums sums_of(const KernelRun& run, const Weights& weights) const {
+        Sums sums;
+        const EventGeometry& events = plan_.events;
+        const std::int32_t channels = std::min(events.block, events.group_channels - run.block * events.block);
+        for (const Slab& slab : plan_.slabs) {
+            const std::int8_t* row = weights.data + slab.first_weight + run.first_row * slab.width;
+            const std::size_t first = sums.positive.size();
+            sums.positive.resize(first + slab.width, 0);
+            sums.negative.resize(first + slab.width, 0);
+            for (std::int64_t i = 0; i < std::int64_t{run.span} * channels; ++i) {
+                for (std::int32_t o = 0; o < slab.width; ++o, ++row) {
+                    (*row > 0 ? sums.positive : sums.negative)[first + o] += *row > 0 ? *row : -*row;
+                }
+            }
+        }
+        return sums;
+    }
+
+    bool add_parts(const TensorView& input, std::int32_t parts, std::vector<Chunk>* chunks) const {
+        const std::int32_t planes = plan_.events.planes, each = (planes + parts - 1) / parts;
+        for (std::int32_t top = planes - 1; top >= 0; top -= each) {
+            const std::int32_t low = std::max(top - each + 1, 0);
+            // What the bits from `low` to `top` can be worth: the uppermost carry the sign and the bound.
+            Range range{0, (std::int64_t{1} << (top - low + 1)) - 1};
+            if (top == planes - 1) range = {std::min(input.lo, 0) >> low, std::max(input.hi, 0) >> low};
+            for (const Sums& sums : sums_) {
+                if (!sums.fit(range.lo, range.hi)) return false;
+            }
+            cut(top, low, &range, chunks);
+        }
+        return true;
+    }
+
+    // Cuts the runs where 16 bits (`range` given), the number of runs or the cache would be left.
+    void cut(std::int32_t top, std::int32_t low, const Range* range, std::vector<Chunk>* chunks) const {
+        Sums total;
+        std::int64_t rows = 0;
+        for (std::size_t run = 0; run < plan_.runs.size(); ++run) {
+            const std::int64_t more = std::int64_t{plan_.runs[run].span} * plan_.events.block;
+            bool joins = rows != 0 && rows + more <= kChunkRows && chunks->back().runs < kChunkRuns;
+            if (joins && range != nullptr) {
+                Sums both = total;
+                both.add(sums_[run]);
+                joins = both.fit(range->lo, range->hi);
+            }
+            if (joins) {
+                ++chunks->back().runs;
+                total.add(sums_[run]);
+                rows += more;
+            } else {
+                chunks->push_back({static_cast<std::int32_t>(run), 1, top, low, range == nullptr});
+                total = sums_[run];
+                rows = more;
+            }
+        }
+    }
+
+    static constexpr std::int64_t kChunkRows = 640;  // of up to 64 bytes: what the first cache holds
+
+    const GatherPlan& plan_;
+    std::vector<Sums> sums_;
+};
+
+}  // namespace
+
+GatherPlan plan_gather(const Program& program, const Op& op) {
+    const TensorView& input = program.tensors[static_cast<std::size_t>(op.inputs[0])];
+    const Synapse& synapse = synapse_of(op);
+    GatherPlan plan;
+    plan.shape = shape_of(program, op);
+    plan.events = event_geometry(plan.shape, input, std::holds_alternative<Linear>(op.params));
+    plan.is_signed = input.lo < 0;
+    plan.runs = plan_runs(plan.shape, plan.events);
+    plan.slabs = plan_slabs(plan.shape);
+    plan.grid = plan_grid(synapse);
+    plan.chunks = ChunkPlanner(plan, synapse.weight).chunks(input);
+    plan.band = plan.chunks.size() > 1 ? gather_band(plan.shape, plan.events) : 1;
+    return plan;
+}
+
+DepthwisePlan plan_depthwise(const Program& program, const Op& op) {
+    const TensorView& input = program.tensors[static_cast<std::size_t>(op.inputs[0])];
+    DepthwisePlan plan;
+    plan.shape = shape_of(program, op);
+    set_depthwise_tasks(input, &plan);
+    plan.grid = plan_grid(synapse_of(op));
+    return plan;
+}
+
+}  // namespace spk

@@ -1,0 +1,92 @@
+// Convolutions and linear layers by gathering the weights that events select, and depthwise convolutions by masks.
+//
+// Contract: a plan is made once, when a runtime is created, and may use the heap; running it does not. Lanes of 16 bits are used
+// only where the actual weights and the input's range prove that no sum can leave them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "model/program.hpp"
+#include "runtime/context.hpp"
+#include "spk/runtime.hpp"
+
+namespace spk {
+
+// A synapse as one convolution: a linear layer has one row of positions and a 1x1 kernel.
+struct SynapseShape {
+    std::int32_t batch = 1, height = 1, width = 1, channels = 0;
+    std::int32_t out_height = 1, out_width = 1, outputs = 0;  // all channels of the output
+    std::int32_t groups = 1, group_inputs = 0, group_outputs = 0;
+    std::int32_t kh = 1, kw = 1;
+    std::int32_t stride_y = 1, stride_x = 1, dilation_y = 1, dilation_x = 1;
+    std::int32_t top = 0, left = 0;
+};
+
+SynapseShape shape_of(const Program& program, const Op& op);
+
+// A run of weight rows of one kernel row and channel block: what one EventRow adds.
+struct KernelRun {
+    std::int32_t ky = 0, kx = 0, span = 1, block = 0;
+    std::int64_t first_row = 0;  // of weights, within a slab
+};
+
+// Runs whose sums share accumulators, for some of the bit-planes.
+struct Chunk {
+    std::int32_t first_run = 0, runs = 0;
+    std::int32_t top = 0, low = 0;
+    bool wide = false;  // lanes of 32 bits
+};
+
+inline constexpr std::int32_t kChunkRuns = 32;  // at most in a chunk
+
+struct Slab {
+    std::int32_t group = 0, first = 0;     // output within the group
+    std::int32_t width = 0, used = 0;      // lanes, and outputs among them
+    std::int64_t first_weight = 0;         // of the slab, in bytes
+};
+
+// The output grid: (acc << shift) + bias, for each channel.
+struct Grid {
+    std::vector<std::int32_t> shifts, biases;
+    bool identity = false;
+};
+
+struct GatherPlan {
+    SynapseShape shape;
+    EventGeometry events;
+    bool is_signed = false;
+    std::vector<KernelRun> runs;
+    std::vector<Chunk> chunks;
+    std::vector<Slab> slabs;
+    Grid grid;
+    std::int32_t band = 1;  // output rows that visit a chunk's weights together
+};
+
+struct DepthwisePlan {
+    SynapseShape shape;
+    std::int32_t planes = 1;  // 0: the input takes the way for any range
+    std::int32_t band = 1, segment = 1;  // output rows and columns of one task
+    std::int32_t kernel_rows = 1;        // at once
+    Grid grid;
+};
+
+// Geometry and scratch depend on shapes and ranges alone, so that memory is known before anything is made.
+EventGeometry event_geometry(const SynapseShape& shape, const TensorView& input, bool linear);
+std::int32_t gather_band(const SynapseShape& shape, const EventGeometry& events);
+void set_depthwise_tasks(const TensorView& input, DepthwisePlan* plan);
+std::size_t gather_scratch(const SynapseShape& shape, const EventGeometry& events);
+std::size_t depthwise_scratch(const SynapseShape& shape, const TensorView& input);
+
+GatherPlan plan_gather(const Program& program, const Op& op);
+DepthwisePlan plan_depthwise(const Program& program, const Op& op);
+
+void run_gather(Context& context, const Op& op, const GatherPlan& plan);
+void run_depthwise(Context& context, const Op& op, const DepthwisePlan& plan);
+
+const Synapse& synapse_of(const Op& op);
+void profile_gather(const Context& context, const Op& op, const GatherPlan& plan, LayerProfile* profile);
+void profile_depthwise(const Context& context, const Op& op, const DepthwisePlan& plan, LayerProfile* profile);
+
+}  // namespace spk
