@@ -14,11 +14,13 @@ read from the node's attributes. A file with several structures holds one overlo
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import os
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +42,8 @@ DEFAULTS: Mapping[str, int | float] = {
     "half_even": 0, "T": 1, "decay": 0.0, "gain": 1.0, "theta": 1.0, "reset": 0,
 }  # fmt: skip
 METADATA_KEY = "pyspike"
+_SCOPES = "pkg.torch.onnx.name_scopes"
+_MAIN = {NEURON, "Conv", "Gemm", "MatMul"}
 
 
 def export_onnx(
@@ -95,6 +99,7 @@ def onnx_model(
             each.training = training
     assert program is not None
     model: onnx.ModelProto = program.model_proto
+    _name_nodes(model)
     _strip(model)
     attach_functions(model)
     return model
@@ -220,6 +225,23 @@ def _constant(value: float, result: str) -> list[onnx.NodeProto]:
         helper.make_node("Constant", [], [given], value_float=value),
         helper.make_node("CastLike", [given, "u"], [result]),
     ]
+
+
+def _name_nodes(model: onnx.ModelProto) -> None:
+    """Name each node after the module that made it ("stage1.0.conv", or "stage1.0.add_3" where that made several)."""
+    made: list[tuple[str, str]] = []
+    for node in model.graph.node:
+        notes = {entry.key: entry.value for entry in node.metadata_props}
+        scopes = ast.literal_eval(notes.get(_SCOPES, "[]"))
+        made.append((scopes[-2], scopes[-1]) if len(scopes) > 1 else ("", node.output[0]))
+    alone = {module for module, count in Counter(module for module, _ in made).items() if count == 1}
+    main = Counter(module for (module, _), node in zip(made, model.graph.node, strict=True) if node.op_type in _MAIN)
+    taken: Counter[str] = Counter()
+    for node, (module, value) in zip(model.graph.node, made, strict=True):
+        leads = module in alone or (main[module] == 1 and node.op_type in _MAIN)
+        name = module if module and leads else f"{module}.{value}".lstrip(".")
+        taken[name] += 1
+        node.name = name if taken[name] == 1 else f"{name}.{taken[name]}"
 
 
 def _strip(model: onnx.ModelProto) -> None:
