@@ -38,7 +38,7 @@ def steps(text: str, total: int | None = None) -> Iterator[Steps]:
     """A progress bar on stderr while the context is open; without `total` it only shows that time passes."""
     count = [MofNCompleteColumn()] if total else []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), *count, TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         yield Steps(progress, progress.add_task(text, total=total))
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pyspike import image
 from pyspike.graph import Graph, Node, Port
-from pyspike.ops import Synapse
+from pyspike.ops import Fire, Synapse
 from pyspike.runtime import Model
 
 PICOJOULE_PER_MAC = 4.6
@@ -31,7 +31,8 @@ PICOJOULE_PER_ADDITION = 0.9
 class SynapseActivity:
     """One synapse on one input, all timesteps together.
 
-    name: its output tensor; source: the tensor it reads; first: whether that is a graph input (pixels, not spikes).
+    name: its output tensor; source: the tensor it reads; first: whether that is a graph input, at most moved (pixels,
+    not spikes).
     macs: multiply-accumulates of the dense twin inside the output; padded_macs: the same with padding, as papers count.
     sops: sum over events of n x targets. elements, nonzero, mean: of the integers that it reads.
     """
@@ -104,7 +105,17 @@ def measure(graph: Graph, inputs: Mapping[str, NDArray[Any]], *, threads: int = 
     tapped = _with_outputs(graph, dict.fromkeys(node.inputs[0] for node in nodes if node.inputs[0] not in ports))
     found = Model.load(image.to_bytes(tapped)).runtime(threads=threads).run(dict(inputs), raw=True)
     found |= {port.tensor: np.asarray(inputs[port.name]) for port in graph.inputs}
-    return Activity(tuple(_activity(graph, node, found[node.inputs[0]], node.inputs[0] in ports) for node in nodes))
+    pixels = _from_inputs_alone(graph)
+    return Activity(tuple(_activity(graph, node, found[node.inputs[0]], node.inputs[0] in pixels) for node in nodes))
+
+
+def _from_inputs_alone(graph: Graph) -> set[str]:
+    """Tensors that only move what the graph's inputs hold: no synapse and no neuron lies before them."""
+    names = {port.tensor for port in graph.inputs}
+    for node in graph.nodes:
+        if not isinstance(node.op, (Synapse, Fire)) and node.inputs and names.issuperset(node.inputs):
+            names.add(node.output)
+    return names
 
 
 def _with_outputs(graph: Graph, names: Sequence[str] | dict[str, None]) -> Graph:

@@ -55,7 +55,7 @@ TOP_PACKAGES: dict[str, set[str]] = {
     "compiler": {"onnx"},
 }
 LATE_PACKAGES: dict[str, set[str]] = {
-    "compiler": {"torch"},
+    "compiler": {"torch", "google"},  # protobuf, for its errors
     "verify": {"onnx", "onnxruntime", "torch"},
     "io": {"PIL"},
     "report": {"matplotlib"},
