@@ -148,7 +148,8 @@ class Fire(Op):
         return widest
 
     def _counts(self, potential: Ints) -> Ints:
-        return np.asarray((potential[..., None] >= self.thresholds).sum(axis=-1))
+        reached = np.asarray((potential[..., None] >= self.thresholds).sum(axis=-1))
+        return reached.reshape(potential.shape)  # a tensor without axes meets thresholds that have one
 
     def _terms(self) -> list[tuple[int, int]]:
         return list(zip(self.leak[::2], self.leak[1::2], strict=True))
