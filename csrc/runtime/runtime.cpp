@@ -26,6 +26,14 @@ bool is_synapse(const Op& op) {
     return std::holds_alternative<Conv2d>(op.params) || std::holds_alternative<Linear>(op.params);
 }
 
+bool is_used(const Program& program, std::int32_t tensor) {
+    const auto is_output = [&](const PortView& port) { return port.tensor == tensor; };
+    if (std::any_of(program.outputs.begin(), program.outputs.end(), is_output)) return true;
+    return std::any_of(program.ops.begin(), program.ops.end(), [&](const Op& op) {
+        return std::find(op.inputs.begin(), op.inputs.end(), tensor) != op.inputs.end();
+    });
+}
+
 Plan make_plan(const Program& program, const Op& op) {
     if (std::holds_alternative<Fire>(op.params)) return plan_fire(program, op);
     if (!is_synapse(op)) return {};
@@ -68,6 +76,7 @@ struct Runtime::Impl {
     std::optional<Pool> pool;
     Context context;
     std::vector<Plan> plans;
+    std::vector<bool> used;  // inputs that anything reads: others have no place in the arena of their own
     std::uint32_t timestep = 0;
 
     const Program& program() const { return *context.program; }
@@ -140,7 +149,7 @@ void Runtime::Impl::run_phase(Phase phase, std::span<LayerProfile> layers) {
 void Runtime::Impl::exchange(std::span<const InputBuffer> inputs, std::uint32_t t, std::uint32_t steps, bool time) {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         const PortInfo& port = model.inputs()[i];
-        if (context.tensor(port.tensor).time != time) continue;
+        if (!used[i] || context.tensor(port.tensor).time != time) continue;
         read_input(context, port, inputs[i], t, steps);
         context.events.forget(port.tensor);
     }
@@ -206,6 +215,7 @@ Status Runtime::create(const Model& model, std::span<std::byte> arena, const Opt
         impl->model = model;
         const Program& program = impl->model.program();
         for (const Op& op : program.ops) impl->plans.push_back(make_plan(program, op));
+        for (const PortInfo& port : impl->model.inputs()) impl->used.push_back(is_used(program, port.tensor));
         impl->pool.emplace(options.threads);
         const Scratch scratch = scratch_of(program);
         Context& context = impl->context;
