@@ -7,6 +7,7 @@
 #include "kernels/registry.hpp"
 #include "model/format.hpp"
 #include "model/ops/rules.hpp"
+#include "model/sha256.hpp"
 #include "spk/runtime.hpp"
 
 namespace spk::bindings {
@@ -38,6 +39,13 @@ py::dict kernel_calls() {
     const auto calls = kernels::calls();
     for (std::size_t i = 0; i < all.size(); ++i) counts[py::str(std::string(all[i].name))] = calls[i];
     return counts;
+}
+
+// The reader's digest, by SHA instructions where the CPU has them, or by portable code.
+py::bytes digest(const py::bytes& data, bool portable) {
+    const std::string_view text = data;
+    const Sha256 result = sha256(std::as_bytes(std::span(text.data(), text.size())), portable);
+    return {reinterpret_cast<const char*>(result.data()), result.size()};
 }
 
 // What csrc/model/format.hpp says, for the test that holds it against pyspike/image.py.
@@ -82,6 +90,7 @@ PYBIND11_MODULE(_native, module) {
     module.def("isas", &isa_names, "Instruction sets of this build that this CPU runs, the best first.");
     module.def("kernels", &kernel_names, "(symbol, instruction set) of every kernel.");
     module.def("kernel_calls", &kernel_calls, "Calls of every kernel so far; empty in builds that do not count.");
+    module.def("sha256", &digest, py::arg("data"), py::arg("portable"), "The digest that the reader computes.");
     module.def("format_numbers", &format_numbers, "The constants and record sizes of the image format.");
 #ifdef NDEBUG
     module.attr("debug") = false;

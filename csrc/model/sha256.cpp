@@ -55,9 +55,9 @@ void compress_portable(State& state, const std::uint8_t* data, std::size_t block
 
 }  // namespace sha256_detail
 
-Sha256 sha256(std::span<const std::byte> bytes) {
+Sha256 sha256(std::span<const std::byte> bytes, bool portable) {
     using namespace sha256_detail;
-    const auto compress = has_x86() ? compress_x86 : compress_portable;
+    const auto compress = has_x86() && !portable ? compress_x86 : compress_portable;
     State state{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
     const std::size_t whole = bytes.size() / 64, left = bytes.size() % 64;

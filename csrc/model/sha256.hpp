@@ -1,4 +1,5 @@
-// SHA-256 (FIPS 180-4) of a span of bytes; no heap. Uses the CPU's SHA instructions where it has them.
+// SHA-256 (FIPS 180-4) of a span of bytes; no heap. Uses the CPU's SHA instructions where it has them, unless
+// `portable`.
 #pragma once
 
 #include <array>
@@ -10,7 +11,7 @@ namespace spk {
 
 using Sha256 = std::array<std::uint8_t, 32>;
 
-Sha256 sha256(std::span<const std::byte> bytes);
+Sha256 sha256(std::span<const std::byte> bytes, bool portable = false);
 
 namespace sha256_detail {
 
