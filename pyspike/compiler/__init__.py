@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,7 +20,7 @@ from pyspike import image
 from pyspike.compiler.exactness import inexact_because
 from pyspike.compiler.facts import Facts, Lowered
 from pyspike.compiler.report import CompileReport, LayerRow, make_rows
-from pyspike.errors import RangeError, UnsupportedOpError, missing_extra
+from pyspike.errors import ModelFormatError, RangeError, UnsupportedOpError, missing_extra
 from pyspike.graph import Graph
 from pyspike.ops import Synapse
 
@@ -57,26 +57,16 @@ def compile(
 
     The same source and options give the same bytes. Raises `UnsupportedOpError` naming every operator that cannot be
     compiled, `RangeError` naming the layer that does not fit int32, `ShapeError` for shapes that are unknown or do not
-    fit together, `MissingExtraError` without onnx or torch where they are needed, `FileNotFoundError`.
+    fit together, `MissingExtraError` without onnx or torch where they are needed, `ModelFormatError` for a file that
+    is no ONNX model, `FileNotFoundError`.
     """
     if isinstance(source, Graph):
-        parts = _Parts(Lowered(source, Facts()), Lowered(source, Facts()), {})
-    else:
-        parts = _lower(source, example, weight_bits, calibration, max_timesteps)
-    graph = parts.final.graph
-    because = inexact_because(parts.plain)
-    facts = parts.final.facts
-    graph.metadata = {
-        **graph.metadata, **parts.metadata, **(metadata or {}),
-        "float_exact": because is None, "source_exact": not facts.changes, "weight_bits": weight_bits,
-    }  # fmt: skip
-    data = image.to_bytes(graph)
-    image.write(graph, path)
-    weights = sum(node.op.weight.nbytes for node in graph.nodes if isinstance(node.op, Synapse))
-    return CompileReport(
-        graph, make_rows(graph, facts), because is None, because, not facts.changes, tuple(facts.changes),
-        tuple(facts.aligns), dict(facts.decay_errors), graph.timesteps, graph.max_timesteps, weights, len(data),
-    )  # fmt: skip
+        return _write_graph(source, path, metadata or {})
+    parts = _lower(source, example, weight_bits, calibration, max_timesteps)
+    because, facts = inexact_because(parts.plain), parts.final.facts
+    exactness = {"float_exact": because is None, "source_exact": not facts.changes, "weight_bits": weight_bits}
+    graph = replace(parts.final.graph, metadata={**parts.metadata, **(metadata or {}), **exactness})
+    return _written(Lowered(graph, facts), path, because)
 
 
 def lower(
@@ -123,6 +113,35 @@ def _lower(
     return _Parts(plain, swallow(plain), program.metadata)
 
 
+def _write_graph(graph: Graph, path: str | os.PathLike[str], metadata: Mapping[str, object]) -> CompileReport:
+    """Write a graph as it is. What thresholds swallowed no longer tells how large sums were: its metadata does."""
+    lowered = Lowered(graph, Facts())
+    because = inexact_because(lowered)
+    if not graph.metadata.get("float_exact", True):
+        because = because or "as its metadata says"
+    facts = {"source_exact": True, **graph.metadata, **metadata, "float_exact": because is None}
+    return _written(Lowered(replace(graph, metadata=facts), lowered.facts), path, because)
+
+
+def _written(lowered: Lowered, path: str | os.PathLike[str], because: str | None) -> CompileReport:
+    graph, facts = lowered.graph, lowered.facts
+    image.write(graph, path)
+    return CompileReport(
+        graph=graph,
+        layers=make_rows(graph, facts),
+        float_exact=because is None,
+        float_inexact_because=because,
+        source_exact=bool(graph.metadata["source_exact"]),
+        changes=tuple(facts.changes),
+        aligns=tuple(facts.aligns),
+        decay_errors=dict(facts.decay_errors),
+        timesteps=graph.timesteps,
+        max_timesteps=graph.max_timesteps,
+        weight_bytes=sum(node.op.weight.nbytes for node in graph.nodes if isinstance(node.op, Synapse)),
+        total_bytes=Path(path).stat().st_size,
+    )
+
+
 def _as_onnx(source: Any, example: Any) -> tuple[onnx.ModelProto, dict[str, tuple[int, ...]]]:
     """The ONNX model of any source, and the shapes that `example` gives its inputs."""
     if isinstance(source, (str, os.PathLike)):
@@ -132,25 +151,24 @@ def _as_onnx(source: Any, example: Any) -> tuple[onnx.ModelProto, dict[str, tupl
                 f"{target.name}: NIR files cannot be compiled yet. Export the network to ONNX with one "
                 "pyspike::IntegerLIF node a neuron (pyspike.nn.export_onnx) and compile that"
             )
-        data = target.read_bytes()
-        return _parse(data, target.name), _example_shapes(example)
+        return _read(target), _example_shapes(example)
     if type(source).__name__ == "ModelProto":
         return source, _example_shapes(example)
     return _from_torch(source, example), {}
 
 
-def _parse(data: bytes, name: str) -> onnx.ModelProto:
+def _read(path: Path) -> onnx.ModelProto:
     try:
         import onnx
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     except ImportError as error:
         raise missing_extra(error.name or "onnx", "onnx") from error
     try:
-        model = onnx.load_model_from_string(data)
-    except DecodeError as error:
-        raise UnsupportedOpError(f"{name} is no ONNX file: {error}") from error
+        model = onnx.load(path)
+    except (DecodeError, IsADirectoryError) as error:
+        raise ModelFormatError(f"{path.name} is no ONNX file: {error}") from error
     if not model.graph.output:
-        raise UnsupportedOpError(f"{name} is no ONNX file of a network: it has no outputs")
+        raise ModelFormatError(f"{path.name} is no ONNX file of a network: it has no outputs")
     return model
 
 

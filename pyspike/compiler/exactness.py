@@ -39,7 +39,7 @@ def _reason(graph: Graph, facts: Facts, node: Node) -> str | None:
     if graph.tensors[node.output].scale.divisor != 1:
         return "a mean over a count that is no power of two"
     if node.output in facts.free_scales:
-        return "a threshold, gain or scale that is no power of two"
+        return "a threshold, gain or scale that is no power of two, or an offset off the grid"
     if node.output in facts.decay_errors:
         return "a decay that three shifts do not express"
     if node.output in facts.short_guards:

@@ -234,8 +234,9 @@ def _fire(low: Lowering, step: fl.Step, op: fl.Fire) -> View:
         fire = stateful_fire(facts, state, drive, step.name, low.facts)
     made = low.add(fire, [x], step.name)
     low.facts.fires[made] = facts
-    powers = [abs(Fraction(float(v))) for v in (op.theta, op.gain, *scale.reshape(-1))]
-    if not all(_is_power_of_two(p) for p in powers):
+    powers = [Fraction(float(v)) for v in (op.theta, op.gain, *scale.reshape(-1))]
+    offsets = [Fraction(float(t)) / drive.scale.unit() for t in shift.reshape(-1)]
+    if not all(_is_power_of_two(p) for p in powers) or any(t.denominator != 1 for t in offsets):
         low.facts.free_scales.append(made)
     return low.made(step, made, axes)
 

@@ -18,7 +18,7 @@ from pyspike.errors import ShapeError, UnsupportedOpError, missing_extra
 
 try:
     import onnx
-    from onnx import helper, numpy_helper
+    from onnx import helper, inliner, numpy_helper
     from onnx.reference import ReferenceEvaluator
 except ImportError as missing:
     raise missing_extra(missing.name or "onnx", "onnx") from missing
@@ -26,7 +26,8 @@ except ImportError as missing:
 METADATA_KEY = "pyspike"
 _INTEGERS: dict[int, str] = {onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.INT8: "int8"}
 _FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16}
-_DOMAINS = ("", "ai.onnx", "pyspike")
+_STANDARD = ("", "ai.onnx")
+NEURON = ("pyspike", "IntegerLIF")
 
 
 class Refused(Exception):
@@ -53,7 +54,7 @@ class Reader:
     """Walks a model's nodes in order; the handlers of `onnx_ops` call its methods."""
 
     def __init__(self, model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> None:
-        self.opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=1)
+        self.opset = max((o.version for o in model.opset_import if o.domain in _STANDARD), default=1)
         self.constants = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
         self.values: dict[str, str] = {}  # ONNX value -> program value, Identity and the like looked through
         self.shapes: dict[str, Shape] = {}
@@ -96,7 +97,7 @@ class Reader:
             part = known[start:end] if node.op_type == "Shape" else np.asarray(np.prod(known))
             self.constants[node.outputs[0]] = part
             return True
-        if proto.domain not in ("", "ai.onnx") or any(name and name not in self.constants for name in node.inputs):
+        if proto.domain not in _STANDARD or any(name and name not in self.constants for name in node.inputs):
             return False
         graph = helper.make_graph(
             [proto],
@@ -136,12 +137,15 @@ def read(model: onnx.ModelProto, shapes: Mapping[str, Shape] | None = None) -> P
     from pyspike.compiler.onnx_ops import HANDLERS
     from pyspike.compiler.patterns import find_rounds
 
+    if any((each.domain, each.name) != NEURON for each in model.functions):
+        model = inliner.inline_selected_functions(model, [NEURON], exclude=True)
     reader = Reader(model, shapes or {})
     refused: list[str] = []
     unknown: set[str] = set()  # values behind a refused node
     for proto in model.graph.node:
         node = _decode(proto)
-        handler = HANDLERS.get(proto.op_type) if proto.domain in _DOMAINS else None
+        ours = proto.domain in _STANDARD or (proto.domain, proto.op_type) == NEURON
+        handler = HANDLERS.get(proto.op_type) if ours else None
         if any(name in unknown for name in node.inputs):
             unknown.update(node.outputs)
             if handler is None:
@@ -176,7 +180,7 @@ def _decode(proto: onnx.NodeProto) -> Node:
 
 
 def _describe(node: Node, domain: str, reason: str) -> str:
-    kind = f"{domain}::{node.op_type}" if domain not in ("", "ai.onnx") else node.op_type
+    kind = f"{domain}::{node.op_type}" if domain not in _STANDARD else node.op_type
     return f"{kind} {node.name!r} ({reason})"
 
 
