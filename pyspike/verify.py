@@ -176,10 +176,11 @@ def _executors(
         found.append(("torch float32", lambda: _torch("float32")))
     if onnx is not None:
         path = Path(onnx)
-        if exact:
+        # In ONNX Runtime the file is the same network only if its weights were on the grid already.
+        if exact and graph.metadata.get("source_exact"):
             found.append(("onnxruntime", lambda: _onnxruntime(path)))
         else:
-            found.append(("reference on the recompiled ONNX file", lambda: _recompiled(path)))
+            found.append(("reference on the recompiled ONNX file", lambda: _recompiled(path, graph)))
     return found
 
 
@@ -243,14 +244,15 @@ def _onnxruntime(path: Path) -> Executor:
     return execute
 
 
-def _recompiled(path: Path) -> Executor:
+def _recompiled(path: Path, compiled: Graph) -> Executor:
     try:
         import onnx  # noqa: F401
     except ImportError as error:
         raise missing_extra("onnx", "onnx") from error
     from pyspike.compiler import lower
 
-    recompiled = lower(path)
+    bits = compiled.metadata.get("weight_bits", 8)
+    recompiled = lower(path, weight_bits=bits if isinstance(bits, int) else 8, max_timesteps=compiled.max_timesteps)
 
     def execute(graph: Graph, case: Arrays) -> dict[str, Ints]:
         return reference.run(recompiled, case)

@@ -80,23 +80,27 @@ def _lowers(cls: type[Op]) -> Callable[[Callable[..., Tensor]], Callable[..., Te
     return register
 
 
+def _tensor(values: np.ndarray, dtype: torch.dtype) -> Tensor:
+    return torch.from_numpy(values.astype(np.float64)).to(dtype)
+
+
 def _finish(op: Synapse, accumulators: Tensor) -> Tensor:
-    scaled = accumulators * torch.from_numpy(2.0 ** op.shift.astype(float)).to(accumulators.dtype)
-    return scaled if op.bias is None else scaled + torch.tensor(op.bias.tolist(), dtype=accumulators.dtype)
+    scaled = accumulators * _tensor(2.0**op.shift, accumulators.dtype)
+    return scaled if op.bias is None else scaled + _tensor(op.bias, accumulators.dtype)
 
 
 @_lowers(Conv2d)
 def _conv2d(op: Conv2d, x: Tensor) -> Tensor:
     top, left, bottom, right = op.padding
     padded = F.pad(x.permute(0, 3, 1, 2), (left, right, top, bottom))
-    weight = torch.tensor(op.weight.tolist(), dtype=x.dtype).permute(0, 3, 1, 2)
+    weight = _tensor(op.weight, x.dtype).permute(0, 3, 1, 2)
     acc = F.conv2d(padded, weight, stride=list(op.stride), dilation=list(op.dilation), groups=op.groups)
     return _finish(op, acc.permute(0, 2, 3, 1))
 
 
 @_lowers(Linear)
 def _linear(op: Linear, x: Tensor) -> Tensor:
-    return _finish(op, x @ torch.tensor(op.weight.tolist(), dtype=x.dtype).T)
+    return _finish(op, x @ _tensor(op.weight, x.dtype).T)
 
 
 @_lowers(Add)
@@ -159,12 +163,12 @@ def _align(op: Align, x: Tensor) -> Tensor:
 
 @_lowers(Constant)
 def _constant(op: Constant) -> Tensor:
-    return torch.tensor(op.values.tolist(), dtype=torch.float64)
+    return _tensor(op.values, torch.float64)
 
 
 @_lowers(Fire)
 def _fire(op: Fire, drive: Tensor) -> Tensor:
-    thresholds = torch.tensor(op.thresholds.tolist(), dtype=drive.dtype)
+    thresholds = _tensor(op.thresholds, drive.dtype)
     return (drive[..., None] >= thresholds).sum(dim=-1).to(drive.dtype)
 
 
@@ -178,5 +182,5 @@ def _fire_step(op: Fire, drive: Tensor, stored: Tensor | None) -> tuple[Tensor, 
     if op.hard_reset:
         return counts, torch.where(counts > 0, torch.zeros_like(potential), potential)
     assert op.reset is not None
-    amounts = torch.tensor(op.reset.tolist(), dtype=drive.dtype)
+    amounts = _tensor(op.reset, drive.dtype)
     return counts, potential - amounts[counts.to(torch.int64)]
