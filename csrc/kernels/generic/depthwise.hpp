@@ -73,8 +73,12 @@ SPK_INLINE v32 weigh(const WideDepthwiseArgs& args, const X* x_row, const char* 
         const char* weights = weight_row;
         for (std::size_t tap = 0; tap < args.taps; ++tap) {
             const v32 value = take(x), bits = widen<upper>(widen_weights(weights));
+#if defined(PYSPIKE_BREAK_ADDITION_ONLY)
+            sums[0] = sums[0] + value * bits;  // what must never be here: the addition-only test has to find it
+#else
 #pragma GCC unroll 8
             for (int plane = 0; plane < 8; ++plane) sums[plane] = sums[plane] + (value & ((bits << (31 - plane)) >> 31));
+#endif
             x = moved(x, static_cast<std::ptrdiff_t>(args.tap_step));
             weights += args.weight_tap_step;
         }

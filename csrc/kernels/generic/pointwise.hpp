@@ -94,9 +94,12 @@ SPK_INLINE void range_of_vectors(RangeArgs& args) {
         lo = least(lo, splat32(take_one(in + i)));
         hi = greatest(hi, splat32(take_one(in + i)));
     }
+    std::int32_t los[kLanes32], his[kLanes32];
+    store32(los, lo);
+    store32(his, hi);
     for (std::size_t lane = 0; lane < kLanes32; ++lane) {
-        args.lo = lo[lane] < args.lo ? lo[lane] : args.lo;
-        args.hi = hi[lane] > args.hi ? hi[lane] : args.hi;
+        args.lo = los[lane] < args.lo ? los[lane] : args.lo;
+        args.hi = his[lane] > args.hi ? his[lane] : args.hi;
     }
 }
 
