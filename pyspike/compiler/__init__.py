@@ -108,7 +108,7 @@ def _lower(
     from pyspike.compiler.timing import find_time
 
     program = fold(read(model, shapes))
-    _check_calibration(calibration, {source.name for source in program.inputs})
+    _check_calibration(calibration, {source.name: source.dtype for source in program.inputs})
     plain = lower_program(program, find_time(program), Options(weight_bits, calibration, max_timesteps))
     return _Parts(plain, swallow(plain), program.metadata)
 
@@ -198,9 +198,13 @@ def _example_shapes(example: Any) -> dict[str, tuple[int, ...]]:
     return {"": tuple(np.shape(example))}
 
 
-def _check_calibration(calibration: Calibration | None, inputs: set[str]) -> None:
+def _check_calibration(calibration: Calibration | None, inputs: dict[str, str]) -> None:
     for name, grid in (calibration or {}).items():
         if name not in inputs:
             raise RangeError(f"calibration names {name!r}, which is no input: inputs are {sorted(inputs)}")
         if len(grid) != 3 or any(int(v) != v for v in grid) or not grid[0] <= grid[1]:
             raise RangeError(f"calibration of {name!r}: expected whole numbers (lo, hi, f) with lo <= hi, found {grid}")
+        if inputs[name] != "float32" and grid[2] != 0:
+            raise RangeError(
+                f"calibration of {name!r}: {inputs[name]} integers stand for themselves, f = 0, found {grid}"
+            )

@@ -214,7 +214,10 @@ def means_into_sums(program: Program) -> Program:
         ones = Conv(np.ones((shape[1], 1, *shape[2:])), None, groups=shape[1], fixed=True)
         total = Step(ones, step.inputs, f"{step.output}.sum", step.name)
         share = Step(uniform_affine(1.0 / count, 4), (total.output,), f"{step.output}.mean", step.name)
-        steps += [total, share, Step(Reshape(program.shapes[step.output]), (share.output,), step.output, step.name)]
+        if program.shapes[step.output] == (*shape[:2], 1, 1):
+            steps += [total, replace(share, output=step.output)]
+        else:
+            steps += [total, share, Step(Reshape(program.shapes[step.output]), (share.output,), step.output, step.name)]
     return program.with_steps(steps)
 
 
