@@ -1,0 +1,49 @@
+"""Every kernel against the NumPy references, with ==: instruction sets, threads, densities, lanes, geometry."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pyspike import _native, image, reference
+from pyspike.graph import Graph
+from pyspike.runtime import Model, available_isas
+from tests.kernels.cases import all_cases, inputs_of
+
+CASES = dict(all_cases(range(60)))
+DENSITIES = (0.0, 0.1, 1.0, 2.0)
+
+
+def check(name: str, graph: Graph) -> None:
+    """Compare all configurations with the reference."""
+    model = Model.load(image.to_bytes(graph))
+    for number, density in enumerate(DENSITIES):
+        inputs = inputs_of(graph, density, number)
+        watched: dict[str, list[np.ndarray]] = {}
+        expected = reference.run(graph, inputs, watched)
+        counted = sum(reference.synaptic_operations(graph, watched).values())
+        for isa in available_isas():
+            for threads in (1, 3):
+                runtime = model.runtime(threads=threads, isa=isa)
+                found = runtime.run(inputs, raw=True)
+                for port, integers in expected.items():
+                    np.testing.assert_array_equal(found[port], integers, f"{name}, {isa}, {threads}, {density}")
+            profile = runtime.profile(inputs)
+            assert profile.sops == counted
+            assert all(layer.adds <= layer.lane_adds for layer in profile.layers)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_runtime_equals_reference(name) -> None:
+    check(name, CASES[name])
+
+
+def test_every_kernel_is_called() -> None:
+    before = _native.kernel_calls()
+    if not before:
+        pytest.skip("only debug builds count calls")
+    for name, graph in CASES.items():
+        check(name, graph)
+    calls = {name: count - before[name] for name, count in _native.kernel_calls().items()}
+    isas = set(available_isas())
+    assert [name for name, isa in _native.kernels() if isa in isas and calls[name] == 0] == []
