@@ -114,6 +114,28 @@ def test_verify_returns_one_on_a_difference(cli: Cli, model: Path, monkeypatch: 
     assert "head8" in result.out
 
 
+def test_demo_finds_counts_and_proves(
+    cli: Cli, model: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    model.rename(data / "demo.spk")
+    Image.open(photo).save(data / "demo.jpg")
+    monkeypatch.setattr("pyspike.cli.demo.DATA", data)
+    monkeypatch.chdir(tmp_path)
+    result = cli("demo")
+    assert result.code == 0, result.err
+    assert re.search(r"found +\d+ RBC, \d+ WBC\n", result.out)
+    for text in ("density", "SOPs", "MACs", "papers' formula", "4.6 pJ", "0.9 pJ", "out/demo.png"):
+        assert text in result.out
+    assert re.search(r"verified: \d+ executors, [\d,]+ values, 0 differences", result.out)
+    assert (tmp_path / "out" / "demo.png").is_file()
+    result = cli("demo", photo, "--output", tmp_path / "own.png", "--no-verify")
+    assert result.code == 0, result.err
+    assert "verified" not in result.out
+    assert (tmp_path / "own.png").is_file()
+
+
 def _error(cli: Cli, *arguments: object) -> str:
     """The one line that an error is told in."""
     result = cli(*arguments)
