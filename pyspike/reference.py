@@ -59,10 +59,16 @@ def stream(graph: Graph, frames: Iterator[Mapping[str, np.ndarray]]) -> Iterator
 def synaptic_operations(graph: Graph, watched: Mapping[str, list[Ints]]) -> dict[str, int]:
     """SOPs of every synapse by node name, counted on the tensors that `run(..., watch=...)` recorded."""
     return {
-        node.output: sum(node.op.sops(x) for x in watched[node.inputs[0]])
+        node.output: sum(node.op.sops(x) for x in _read_by(graph, node, watched))
         for node in graph.nodes
         if isinstance(node.op, Synapse)
     }
+
+
+def _read_by(graph: Graph, node: Node, watched: Mapping[str, list[Ints]]) -> list[Ints]:
+    """The values that `node` read: of a sum over time the complete one, not those on the way."""
+    values = watched[node.inputs[0]]
+    return values[-1:] if graph.phase(node.inputs[0]) == Phase.AFTER else values
 
 
 class State:
