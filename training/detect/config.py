@@ -29,14 +29,14 @@ class Config:
     batch: int = 16
     seed: int = 0
     threads: int = 1
-    steps: tuple[int, int, int] = (2500, 1700, 2100)
-    rates: tuple[float, float, float] = (2e-3, 1e-3, 3e-4)
+    steps: tuple[int, int, int] = (2600, 1400, 2000)
+    rates: tuple[float, float, float] = (2e-3, 1.5e-3, 5e-4)
     final_rate: float = 0.05
     warmup: int = 100
     weight_decay: float = 0.02
     clip: float = 10.0  # largest gradient norm
-    ema_decay: float = 0.998
-    ema_warmup: int = 400
+    ema_decay: float = 0.98
+    ema_warmup: int = 100
     # gains of the loss, as published
     box_gain: float = 7.5
     class_gain: float = 0.5
@@ -49,8 +49,8 @@ class Config:
     bits: int = 8
     refresh: int = 20  # steps between searches of the exponents in stage (c)
     # augmentation
-    mosaic: float = 0.5
-    scale: float = 0.3
+    mosaic: float = 0.0
+    scale: float = 0.2
     translate: float = 0.1
     hsv: tuple[float, float, float] = (0.015, 0.4, 0.3)
     plain_steps: int = 300  # last steps of stages (a) and (c) without mosaic

@@ -24,6 +24,7 @@ from pyspike.models.spikeyolo import SpikeYOLO
 from pyspike.nn import fanouts, fold, integer_twin, quantise, record_neurons
 from pyspike.nn.record import density_and_penalty
 from training.detect import checkpoint
+from training.detect.average import recalibrated
 from training.detect.config import Config
 from training.detect.data import Batch, Sample, letterboxed, read_split, training_batch
 from training.detect.evaluate import Evaluation, evaluate
@@ -171,11 +172,11 @@ class Trainer:
 
     def _next_stage(self) -> None:
         """Leave a stage: keep its averaged model, and prepare what the next one trains."""
+        average = recalibrated(self.average, self.train_set, self.config)
         checkpoint.save(
             self.out / f"stage_{STAGES[self.stage]}.pt",
-            {"config": self.config.to_dict(), "stage": self.stage, "model": self.average.state_dict()},
+            {"config": self.config.to_dict(), "stage": self.stage, "model": average.state_dict()},
         )
-        average = self.average
         self.stage += 1
         if self.stage == 2:
             average = quantised_form(average, self.config)
@@ -184,7 +185,10 @@ class Trainer:
 
     def validate(self) -> Evaluation:
         """The averaged model on the validation split; in stage (c) the integer network itself."""
-        model = integer_twin(self.average) if self.stage == 2 else self.average
+        if self.stage == 2:
+            model = integer_twin(self.average)
+        else:
+            model = recalibrated(self.average, self.train_set, self.config)
         return evaluate(model, self.val_set, self.config, self.fanout, raw_pixels=self.stage == 2)
 
     def run(self, until: int | None = None) -> None:
