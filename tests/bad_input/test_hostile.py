@@ -16,7 +16,7 @@ from pyspike.runtime import Model
 from tests.bad_input.images import IMAGE, sections, signed, verdict
 from tests.exact.graphs import graphs
 
-NUMBERS = [0, 1, 2, 3, 5, 64, 127, 128, 255, 256, 2**15, 2**20, 2**30, 2**31 - 1, 2**31, 2**32 - 1]
+NUMBERS = [0, 1, 2, 5, 64, 255, 2**15, 2**31 - 1, 2**31, 2**32 - 1]
 RECORDS = {
     "tensors": image.TENSOR, "ops": image.OP, "ports": image.PORT, "blobs": image.BLOB, "model": image.MODEL,
 }  # fmt: skip
