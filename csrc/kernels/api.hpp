@@ -17,14 +17,15 @@
 namespace spk::kernels {
 
 enum class weight_t : std::int8_t {};
-enum class acc_t : std::int32_t {};  // an accumulator or a potential
+enum class multiple_t : std::int16_t {};  // a small multiple of a weight
+enum class acc_t : std::int32_t {};       // an accumulator or a potential
 
 // One run of event lists for each output position: the events of an input row, of one channel block, that lie under one
 // kernel row (`span` columns from column `x`, which moves by the stride from one output to the next).
 struct EventRow {
     const std::uint16_t* events;   // column * block + channel of each event, by rising column
     const std::uint32_t* offsets;  // [plane][width + 1]: where each column starts in `events`
-    const weight_t* weights;       // row of event 0, less what `x` columns take
+    const void* weights;           // row of event 0, less what `x` columns take; weight_t, or multiple_t of folded kernels
     std::ptrdiff_t x;              // first column under the kernel for the first output; may lie outside
     std::ptrdiff_t span;           // columns
 };
@@ -58,6 +59,30 @@ struct ScanArgs {
     std::uint32_t* offsets;
     std::size_t plane_step;    // of `offsets`, in bytes
     std::uint32_t count;       // in: where the first list starts; out: where the last one ends
+};
+
+// The same for digits: an integer's digit v (`bits` bits from bit `shift` on) is one event, block entries wide:
+// number = column * block + (channel << spread) + v - 1. Nothing is listed for a digit 0.
+struct DigitArgs {
+    const std::uint8_t* x;
+    std::size_t x_step;
+    std::size_t width, channels;
+    std::size_t block;
+    std::int32_t spread, bits;
+    std::size_t digits;
+    std::uint16_t* events;     // 8 entries past the last event are overwritten
+    std::uint32_t* offsets;
+    std::size_t digit_step;    // of `offsets`, in bytes
+    std::uint32_t count;       // in: where the first list starts; out: where the last one ends
+};
+
+// Multiples of rows of weights, made by additions: out[row][v - 1][o] = weights[row][o] * v for v in 1..count.
+struct MultiplesArgs {
+    const weight_t* weights;   // [rows][width]
+    multiple_t* multiples;     // [rows][1 << spread][width]
+    std::size_t rows, width;   // width: a multiple of 16
+    std::size_t count;
+    std::size_t row_step;      // of `multiples`, in bytes
 };
 
 // out[pixel][o] = (acc[pixel][o] << shift[o]) + bias[o]; acc may be out itself
@@ -165,9 +190,10 @@ struct CountArgs {
     const void* in;
     std::size_t count;
     std::uint64_t magnitude;   // out: sum of |n|
-    std::uint64_t bits;        // out: bits set, of `mask`
+    std::uint64_t bits;        // out: bits set, of `mask`, or digits of four bits other than 0
     std::uint64_t events;      // out: integers other than 0
     std::uint32_t mask;
+    bool digits;
 };
 struct RangeArgs {
     const void* in;

@@ -56,6 +56,13 @@ void set_planes(std::int32_t lo, std::int32_t hi, EventGeometry* geometry) {
     geometry->most_bits = full ? geometry->planes : std::max(geometry->planes - 1, 1);
 }
 
+void set_digits(std::int32_t hi, EventGeometry* geometry) {
+    const std::int32_t bits = std::max(static_cast<std::int32_t>(std::bit_width(static_cast<std::uint32_t>(hi))), 1);
+    geometry->planes = geometry->most_bits = bits > 4 ? 2 : 1;
+    geometry->digit_bits = std::min(bits, 4);
+    geometry->spread = bits > 4 ? 4 : std::bit_width(static_cast<std::uint32_t>(std::max(hi, 1) - 1));
+}
+
 void EventCache::require(const Context& context, std::int32_t tensor, const EventGeometry& geometry) {
     if (tensor == tensor_ && geometry == geometry_) return;
     tensor_ = tensor;
@@ -66,13 +73,34 @@ void EventCache::require(const Context& context, std::int32_t tensor, const Even
     });
 }
 
+void EventCache::scan(const Context& context, const TensorView& tensor, kernels::ScanArgs& args) const {
+    if (geometry_.digit_bits == 0) {
+        return tensor.dtype == Dtype::kUint8 ? context.kernels->scan_u8(args) : context.kernels->scan_i32(args);
+    }
+    kernels::DigitArgs digits{};
+    digits.x = static_cast<const std::uint8_t*>(args.x);
+    digits.x_step = args.x_step;
+    digits.width = args.width;
+    digits.channels = args.channels;
+    digits.block = args.block;
+    digits.spread = geometry_.spread;
+    digits.bits = geometry_.digit_bits;
+    digits.digits = args.planes;
+    digits.events = args.events;
+    digits.offsets = args.offsets;
+    digits.digit_step = args.plane_step;
+    digits.count = args.count;
+    context.kernels->scan_digits(digits);
+    args.count = digits.count;
+}
+
 void EventCache::build_row(const Context& context, const TensorView& tensor, std::int32_t row) const {
     const EventGeometry& g = geometry_;
     const std::size_t element = element_bytes(tensor);
     const std::byte* x = context.data(tensor) + static_cast<std::size_t>(row) * g.width * g.channels * element;
     kernels::ScanArgs args{};
     args.x_step = g.channels * element;
-    args.block = static_cast<std::size_t>(g.block);
+    args.block = static_cast<std::size_t>(g.numbers());
     args.planes = static_cast<std::size_t>(g.planes);
     args.plane_step = static_cast<std::size_t>(g.widest() + 1) * sizeof(std::uint32_t);
     args.events = const_cast<std::uint16_t*>(this->row(row));
@@ -85,7 +113,7 @@ void EventCache::build_row(const Context& context, const TensorView& tensor, std
             args.x = start + static_cast<std::size_t>(channel) * element;
             args.channels = static_cast<std::size_t>(std::min(g.block, g.group_channels - within));
             args.offsets = const_cast<std::uint32_t*>(offsets(row, segment, block));
-            tensor.dtype == Dtype::kUint8 ? context.kernels->scan_u8(args) : context.kernels->scan_i32(args);
+            scan(context, tensor, args);
         }
     }
 }

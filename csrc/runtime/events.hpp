@@ -1,7 +1,7 @@
 // Event lists: where the bits of a synapse's input are set.
 //
 // A list is a run of 16-bit numbers, column * block + channel, for one input row, one segment of its columns, one block of
-// its channels and one bit-plane, by rising column; `offsets` says where each column starts. The window of a kernel row is therefore
+// its channels and one bit-plane (or one digit), by rising column; `offsets` says where each column starts. The window of a kernel row is therefore
 // one run of one list. A map wider than 16 bits can number, or than one task should take, is cut into segments of outputs, each
 // with lists of the columns it reads.
 //
@@ -24,15 +24,18 @@ struct EventGeometry {
     std::int32_t rows = 0, width = 0, channels = 0;  // of the input, [rows][width][channels]
     std::int32_t group_channels = 0;                 // channels of a group; blocks do not cross groups
     std::int32_t block = 0;                          // channels of a block, the last of a group may have fewer
-    std::int32_t planes = 0;
+    std::int32_t planes = 0;                         // or digits, from the lowest
+    std::int32_t digit_bits = 0;                     // 0: events are bits; else digits of so many bits
+    std::int32_t spread = 0;                         // a channel's numbers: 1 << spread of them, one for each digit but 0
     std::int32_t segments = 1;
     std::int32_t segment_outputs = 0;                // outputs of a segment, the last may have fewer
     std::int32_t stride = 1, padding = 0, reach = 1;  // columns: between outputs, left of the map, under the kernel
-    std::int32_t most_bits = 0;                      // an integer of the input sets at most so many bits
+    std::int32_t most_bits = 0;                      // an integer of the input makes at most so many events
 
     bool operator==(const EventGeometry&) const = default;
 
     std::int32_t group_blocks() const { return (group_channels + block - 1) / block; }
+    std::int32_t numbers() const { return block << spread; }  // of one column
     std::int32_t blocks() const { return channels / group_channels * group_blocks(); }
     std::int32_t segment_start(std::int32_t segment) const;  // first input column
     std::int32_t segment_width(std::int32_t segment) const;
@@ -45,6 +48,9 @@ struct EventGeometry {
 
 // Planes and most_bits of integers in [lo, hi].
 void set_planes(std::int32_t lo, std::int32_t hi, EventGeometry* geometry);
+
+// Digits instead, for integers in [0, hi], hi <= 255: one, or two of four bits.
+void set_digits(std::int32_t hi, EventGeometry* geometry);
 
 class EventCache {
  public:
@@ -69,6 +75,7 @@ class EventCache {
     }
 
  private:
+    void scan(const Context& context, const TensorView& tensor, kernels::ScanArgs& args) const;
     void build_row(const Context& context, const TensorView& tensor, std::int32_t row) const;
 
     std::byte* memory_ = nullptr;

@@ -11,6 +11,7 @@ constexpr std::int32_t kLinearOutputs = 64;    // of a segment, so that threads 
 constexpr std::int32_t kLargestNumber = 65536;  // events are numbered in 16 bits
 constexpr std::int32_t kRunRows = 640;         // weight rows under a kernel row that the first cache still holds
 constexpr std::int32_t kBlock = 256;           // channels of a block, where not all of them
+constexpr std::size_t kMultiplesBytes = 262144;  // of a layer: what the second cache holds
 constexpr std::size_t kBandBytes = 65536;      // of accumulators
 
 // One task: some output rows of a segment, one slab.
@@ -36,7 +37,10 @@ struct Task {
         return context.data(out) + (position * plan.shape.outputs + channel) * element_bytes(out);
     }
 
+    using Kernel = kernels::Entry<const kernels::GatherArgs>;
+
     void run() const;
+    const Kernel& kernel_of(const kernels::Table& table, bool wide, std::int32_t width) const;
     void gather_row(const Chunk& chunk, std::int32_t row, kernels::GatherArgs* args) const;
     std::size_t event_rows(const Chunk& chunk, std::int32_t row, kernels::EventRow* rows_out) const;
     void finish(const TensorView& out, std::byte* acc, std::size_t acc_step, std::int32_t row) const;
@@ -54,7 +58,7 @@ void Task::run() const {
     args.pixels = static_cast<std::size_t>(outputs());
     args.width = plan.events.segment_width(segment);
     args.stride = plan.shape.stride_x;
-    args.weight_step = static_cast<std::ptrdiff_t>(args.stride) * plan.events.block * slab.width;
+    args.weight_step = static_cast<std::ptrdiff_t>(args.stride) * plan.events.block * slab.width * plan.lane_bytes();
     args.plane_step = static_cast<std::ptrdiff_t>(sizeof(std::uint32_t)) * (plan.events.widest() + 1);
     for (const Chunk& chunk : plan.chunks) {
         for (std::int32_t row = first_row; row < first_row + rows; ++row) {
@@ -75,7 +79,9 @@ std::size_t Task::event_rows(const Chunk& chunk, std::int32_t row, kernels::Even
     const std::int32_t image = row / shape.out_height, y = row % shape.out_height * shape.stride_y - shape.top;
     const std::int32_t width = events.segment_width(segment), step = events.widest() + 1;
     const std::int32_t first_x = first_output() * shape.stride_x - shape.left - events.segment_start(segment);
-    const auto* weights = reinterpret_cast<const kernels::weight_t*>(synapse_of(op).weight.data) + slab.first_weight;
+    const auto* all_weights = reinterpret_cast<const std::byte*>(synapse_of(op).weight.data);
+    const std::int64_t lane = plan.lane_bytes();
+    const std::byte* weights = (plan.folded() ? plan.multiples : all_weights) + slab.first_weight * lane;
     std::size_t count = 0;
     for (std::int32_t i = chunk.first_run; i < chunk.first_run + chunk.runs; ++i) {
         const KernelRun& run = plan.runs[static_cast<std::size_t>(i)];
@@ -87,7 +93,7 @@ std::size_t Task::event_rows(const Chunk& chunk, std::int32_t row, kernels::Even
         // Lists of a segment's planes follow each other, so one comparison says whether all of them are empty.
         if (offsets[chunk.low * step] == offsets[chunk.top * step + width]) continue;
         const std::int32_t x = first_x + run.kx * shape.dilation_x;
-        const std::int64_t first_weight = (run.first_row - std::int64_t{x} * events.block) * slab.width;
+        const std::int64_t first_weight = (run.first_row - std::int64_t{x} * events.block) * slab.width * lane;
         rows_out[count++] = {context.events.row(in_row), offsets, weights + first_weight, x, run.span};
     }
     return count;
@@ -100,16 +106,15 @@ void Task::gather_row(const Chunk& chunk, std::int32_t row, kernels::GatherArgs*
     if (args->row_count == 0 && args->add) return;
     args->planes = static_cast<std::size_t>(chunk.top - chunk.low + 1);
     args->top = args->plane_step * chunk.top;
-    args->shift = chunk.low;
+    args->shift = chunk.shift;
     args->negate = plan.is_signed && chunk.top == plan.events.planes - 1;
-    const kernels::Table& table = *context.kernels;
-    if (slab.width == 64) {
-        chunk.wide ? table.gather32_w64(*args) : table.gather16_w64(*args);
-    } else if (slab.width == 32) {
-        chunk.wide ? table.gather32_w32(*args) : table.gather16_w32(*args);
-    } else {
-        chunk.wide ? table.gather32_w16(*args) : table.gather16_w16(*args);
-    }
+    kernel_of(*context.kernels, chunk.wide, slab.width)(*args);
+}
+
+const Task::Kernel& Task::kernel_of(const kernels::Table& table, bool wide, std::int32_t width) const {
+    if (plan.folded()) return width == 64 ? table.folded16_w64 : width == 32 ? table.folded16_w32 : table.folded16_w16;
+    if (wide) return width == 64 ? table.gather32_w64 : width == 32 ? table.gather32_w32 : table.gather32_w16;
+    return width == 64 ? table.gather16_w64 : width == 32 ? table.gather16_w32 : table.gather16_w16;
 }
 
 void Task::finish(const TensorView& out, std::byte* acc, std::size_t acc_step, std::int32_t row) const {
@@ -126,35 +131,78 @@ void Task::finish(const TensorView& out, std::byte* acc, std::size_t acc_step, s
     out.dtype == Dtype::kUint8 ? context.kernels->finish_u8(args) : context.kernels->finish_i32(args);
 }
 
-}  // namespace
+// Cuts the map so that no list's numbers leave 16 bits and no task gets too much.
+void set_segments(const SynapseShape& shape, bool linear, EventGeometry* events) {
+    const std::int64_t reach = std::min<std::int64_t>(std::int64_t{shape.kw - 1} * shape.dilation_x + 1, shape.width);
+    if (reach * events->numbers() > kLargestNumber) {
+        events->block = static_cast<std::int32_t>(std::max<std::int64_t>((kLargestNumber / reach) >> events->spread, 1));
+    }
+    const std::int64_t columns = kLargestNumber / events->numbers();
+    if (!linear && shape.width <= columns && shape.out_width <= kMostOutputs) {
+        events->segment_outputs = shape.out_width;
+        return;
+    }
+    events->reach = static_cast<std::int32_t>(reach);
+    events->stride = shape.stride_x;
+    events->padding = shape.left;
+    const std::int64_t fit = std::max<std::int64_t>((columns - reach) / shape.stride_x + 1, 1);
+    const std::int64_t most = linear ? kLinearOutputs : kMostOutputs;
+    events->segment_outputs = static_cast<std::int32_t>(std::min({fit, most, std::int64_t{shape.out_width}}));
+    events->segments = (shape.out_width + events->segment_outputs - 1) / events->segment_outputs;
+}
 
-EventGeometry event_geometry(const SynapseShape& shape, const TensorView& input, bool linear) {
+EventGeometry cut(const SynapseShape& shape) {
     EventGeometry events;
     events.rows = shape.batch * shape.height;
     events.width = shape.width;
     events.channels = shape.channels;
     events.group_channels = shape.group_inputs;
-    set_planes(input.lo, input.hi, &events);
     // All channels in one block where the weights under a kernel row stay in the cache.
     const bool whole = shape.dilation_x == 1 && std::int64_t{shape.kw} * shape.group_inputs <= kRunRows;
     events.block = whole ? shape.group_inputs : std::min(shape.group_inputs, kBlock);
-    const std::int64_t reach = std::min<std::int64_t>(std::int64_t{shape.kw - 1} * shape.dilation_x + 1, shape.width);
-    if (reach * events.block > kLargestNumber) {
-        events.block = static_cast<std::int32_t>(std::max<std::int64_t>(kLargestNumber / reach, 1));
-    }
-    const std::int64_t columns = kLargestNumber / events.block;
-    if (!linear && shape.width <= columns && shape.out_width <= kMostOutputs) {
-        events.segment_outputs = shape.out_width;
-        return events;
-    }
-    events.reach = static_cast<std::int32_t>(reach);
-    events.stride = shape.stride_x;
-    events.padding = shape.left;
-    const std::int64_t fit = std::max<std::int64_t>((columns - events.reach) / shape.stride_x + 1, 1);
-    const std::int64_t most = linear ? kLinearOutputs : kMostOutputs;
-    events.segment_outputs = static_cast<std::int32_t>(std::min({fit, most, std::int64_t{shape.out_width}}));
-    events.segments = (shape.out_width + events.segment_outputs - 1) / events.segment_outputs;
     return events;
+}
+
+}  // namespace
+
+EventGeometry event_geometry(const SynapseShape& shape, const TensorView& input, bool linear) {
+    EventGeometry events = cut(shape);
+    set_planes(input.lo, input.hi, &events);
+    set_segments(shape, linear, &events);
+    return events;
+}
+
+EventGeometry folded_geometry(const SynapseShape& shape, const TensorView& input, bool linear) {
+    EventGeometry events = cut(shape);
+    set_digits(input.hi, &events);
+    set_segments(shape, linear, &events);
+    return events;
+}
+
+std::size_t multiples_bytes(const SynapseShape& shape, const EventGeometry& events) {
+    const std::size_t lanes = static_cast<std::size_t>((shape.group_outputs + 15) / 16 * 16) * shape.groups;
+    return lanes * shape.kh * shape.kw * shape.group_inputs * (std::size_t{2} << events.spread);
+}
+
+bool folds(const SynapseShape& shape, const TensorView& input, bool linear) {
+    if (input.dtype != Dtype::kUint8 || input.hi < 2) return false;
+    const EventGeometry events = folded_geometry(shape, input, linear);
+    return events.block == shape.group_inputs && shape.dilation_x == 1 &&
+           multiples_bytes(shape, events) <= kMultiplesBytes;
+}
+
+void make_multiples(const kernels::Table& table, const Op& op, std::byte* memory, GatherPlan* plan) {
+    plan->multiples = memory;
+    for (const Slab& slab : plan->slabs) {
+        kernels::MultiplesArgs args{};
+        args.weights = reinterpret_cast<const kernels::weight_t*>(synapse_of(op).weight.data) + slab.first_weight;
+        args.multiples = reinterpret_cast<kernels::multiple_t*>(memory + slab.first_weight * plan->lane_bytes());
+        args.rows = static_cast<std::size_t>(plan->shape.kh) * plan->shape.kw * plan->shape.group_inputs;
+        args.width = static_cast<std::size_t>(slab.width);
+        args.count = std::size_t{1} << plan->events.spread;
+        args.row_step = args.width * static_cast<std::size_t>(plan->lane_bytes());
+        table.multiples(args);
+    }
 }
 
 std::int32_t gather_band(const SynapseShape& shape, const EventGeometry& events) {

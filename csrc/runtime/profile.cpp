@@ -26,11 +26,13 @@ std::uint64_t count_taps(std::int32_t at, std::int32_t padding, std::int32_t ste
 
 // Calls visit(counts, its integers, y, x, taps of the kernel that it meets) for every input position with an event.
 template <typename Visit>
-void over_positions(const Context& context, const Op& op, const SynapseShape& shape, std::int32_t planes, const Visit& visit) {
+void over_positions(const Context& context, const Op& op, const SynapseShape& shape, std::int32_t planes, bool digits,
+                    const Visit& visit) {
     const TensorView& in = context.tensor(op.inputs[0]);
     kernels::CountArgs args{};
     args.count = static_cast<std::size_t>(shape.channels);
     args.mask = planes >= 32 ? ~0u : (1u << planes) - 1;
+    args.digits = digits;
     const std::byte* x_data = context.data(in);
     for (std::int32_t row = 0; row < shape.batch * shape.height; ++row) {
         const std::int32_t y = row % shape.height;
@@ -76,7 +78,8 @@ void profile_gather(const Context& context, const Op& op, const GatherPlan& plan
     std::uint64_t lanes = 0, bits = 0, events = 0;
     for (const Slab& slab : plan.slabs) lanes += slab.group == 0 ? static_cast<std::uint64_t>(slab.width) : 0;
     const auto outputs = static_cast<std::uint64_t>(shape.group_outputs);
-    over_positions(context, op, shape, plan.events.planes,
+    const bool folded = plan.folded();
+    over_positions(context, op, shape, folded ? 8 : plan.events.planes, folded,
                    [&](const kernels::CountArgs& counts, const std::byte*, std::int32_t, std::int32_t, std::uint64_t meets) {
                        events += counts.events;
                        profile->sops += counts.magnitude * meets * outputs;
@@ -94,7 +97,7 @@ void profile_depthwise(const Context& context, const Op& op, const DepthwisePlan
     const SynapseShape& shape = plan.shape;
     const std::int32_t planes = plan.planes == 0 ? 32 : plan.planes;
     std::uint64_t events = 0;
-    over_positions(context, op, shape, planes,
+    over_positions(context, op, shape, planes, false,
                    [&](const kernels::CountArgs& counts, const std::byte* x_data, std::int32_t y, std::int32_t x,
                        std::uint64_t meets) {
                        events += counts.events;

@@ -41,9 +41,9 @@ Plan make_plan(const Program& program, const Op& op) {
     return plan_gather(program, op);
 }
 
-// Scratch of the whole runtime: one set of event lists, and a piece for each thread.
+// Scratch of the whole runtime: one set of event lists, multiples of small layers' weights, and a piece for each thread.
 struct Scratch {
-    std::size_t events = 0, piece = 0;
+    std::size_t events = 0, multiples = 0, piece = 0;
 };
 
 Scratch scratch_of(const Program& program) {
@@ -56,9 +56,16 @@ Scratch scratch_of(const Program& program) {
             scratch.piece = std::max(scratch.piece, depthwise_scratch(shape, input));
             continue;
         }
-        const EventGeometry events = event_geometry(shape, input, std::holds_alternative<Linear>(op.params));
-        scratch.events = std::max(scratch.events, events.bytes());
-        scratch.piece = std::max(scratch.piece, gather_scratch(shape, events));
+        const bool linear = std::holds_alternative<Linear>(op.params);
+        std::vector<EventGeometry> ways{event_geometry(shape, input, linear)};
+        if (folds(shape, input, linear)) {
+            ways.push_back(folded_geometry(shape, input, linear));
+            scratch.multiples += align64(multiples_bytes(shape, ways.back()));
+        }
+        for (const EventGeometry& events : ways) {
+            scratch.events = std::max(scratch.events, events.bytes());
+            scratch.piece = std::max(scratch.piece, gather_scratch(shape, events));
+        }
     }
     return scratch;
 }
@@ -84,6 +91,7 @@ struct Runtime::Impl {
         timestep = 0;
         if (program().state_bytes != 0) std::memset(context.state, 0, program().state_bytes);
     }
+    void make_multiples(std::byte* memory);
     void execute(std::size_t index);
     void profile(std::size_t index, LayerProfile* layer) const;
     void run_phase(Phase phase, std::span<LayerProfile> layers);
@@ -91,6 +99,15 @@ struct Runtime::Impl {
     void deliver(std::span<const OutputBuffer> outputs, std::uint32_t t, std::uint32_t steps, bool time) const;
     Status run(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs, std::span<LayerProfile> layers);
 };
+
+void Runtime::Impl::make_multiples(std::byte* memory) {
+    for (std::size_t index = 0; index < plans.size(); ++index) {
+        auto* gather = std::get_if<GatherPlan>(&plans[index]);
+        if (gather == nullptr || !gather->folded()) continue;
+        spk::make_multiples(*context.kernels, program().ops[index], memory, gather);
+        memory += align64(multiples_bytes(gather->shape, gather->events));
+    }
+}
 
 void Runtime::Impl::execute(std::size_t index) {
     const Op& op = program().ops[index];
@@ -194,7 +211,7 @@ MemoryPlan Runtime::memory(const Model& model, const Options& options) {
     MemoryPlan plan;
     plan.weights = program.image_bytes;
     plan.arena = align64(program.arena_bytes);
-    plan.scratch = align64(kOverread) + scratch.events + threads * scratch.piece;
+    plan.scratch = align64(kOverread) + scratch.events + scratch.multiples + threads * scratch.piece;
     plan.state = align64(program.state_bytes);
     return plan;
 }
@@ -223,8 +240,10 @@ Status Runtime::create(const Model& model, std::span<std::byte> arena, const Opt
         context.kernels = table;
         context.pool = &*impl->pool;
         context.arena = arena.data();
-        context.events = EventCache(arena.data() + plan.arena + align64(kOverread));
-        context.thread_scratch = arena.data() + plan.arena + align64(kOverread) + scratch.events;
+        std::byte* free = arena.data() + plan.arena + align64(kOverread);
+        context.events = EventCache(free);
+        impl->make_multiples(free + scratch.events);
+        context.thread_scratch = free + scratch.events + scratch.multiples;
         context.thread_scratch_bytes = scratch.piece;
         context.state = arena.data() + plan.arena + plan.scratch;
         impl->clear_state();

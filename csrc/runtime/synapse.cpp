@@ -121,6 +121,22 @@ class ChunkPlanner {
         return chunks;
     }
 
+    // One pass for each digit; none at all where a run's sums may leave 16 bits.
+    std::vector<Chunk> digit_chunks(const TensorView& input) const {
+        std::vector<Chunk> chunks;
+        for (std::int32_t digit = plan_.events.planes - 1; digit >= 0; --digit) {
+            const std::int32_t shift = digit * plan_.events.digit_bits;
+            const Range range{0, std::min(input.hi >> shift, (1 << plan_.events.digit_bits) - 1)};
+            for (const Sums& sums : sums_) {
+                if (!sums.fit(range.lo, range.hi)) return {};
+            }
+            const std::size_t first = chunks.size();
+            cut(digit, digit, &range, &chunks);
+            for (std::size_t i = first; i < chunks.size(); ++i) chunks[i].shift = shift;
+        }
+        return chunks;
+    }
+
  private:
     struct Range {
         std::int64_t lo, hi;
@@ -176,7 +192,7 @@ class ChunkPlanner {
                 total.add(sums_[run]);
                 rows += more;
             } else {
-                chunks->push_back({static_cast<std::int32_t>(run), 1, top, low, range == nullptr});
+                chunks->push_back({static_cast<std::int32_t>(run), 1, top, low, low, range == nullptr});
                 total = sums_[run];
                 rows = more;
             }
@@ -196,12 +212,20 @@ GatherPlan plan_gather(const Program& program, const Op& op) {
     const Synapse& synapse = synapse_of(op);
     GatherPlan plan;
     plan.shape = shape_of(program, op);
-    plan.events = event_geometry(plan.shape, input, std::holds_alternative<Linear>(op.params));
     plan.is_signed = input.lo < 0;
-    plan.runs = plan_runs(plan.shape, plan.events);
     plan.slabs = plan_slabs(plan.shape);
     plan.grid = plan_grid(synapse);
-    plan.chunks = ChunkPlanner(plan, synapse.weight).chunks(input);
+    const bool linear = std::holds_alternative<Linear>(op.params);
+    if (folds(plan.shape, input, linear)) {
+        plan.events = folded_geometry(plan.shape, input, linear);
+        plan.runs = plan_runs(plan.shape, plan.events);
+        plan.chunks = ChunkPlanner(plan, synapse.weight).digit_chunks(input);
+    }
+    if (plan.chunks.empty()) {
+        plan.events = event_geometry(plan.shape, input, linear);
+        plan.runs = plan_runs(plan.shape, plan.events);
+        plan.chunks = ChunkPlanner(plan, synapse.weight).chunks(input);
+    }
     plan.band = plan.chunks.size() > 1 ? gather_band(plan.shape, plan.events) : 1;
     return plan;
 }

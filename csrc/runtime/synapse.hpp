@@ -35,7 +35,8 @@ struct KernelRun {
 // Runs whose sums share accumulators, for some of the bit-planes.
 struct Chunk {
     std::int32_t first_run = 0, runs = 0;
-    std::int32_t top = 0, low = 0;
+    std::int32_t top = 0, low = 0;  // bit-planes, or twice the same digit
+    std::int32_t shift = 0;         // what plane `low` is worth
     bool wide = false;  // lanes of 32 bits
 };
 
@@ -57,11 +58,16 @@ struct GatherPlan {
     SynapseShape shape;
     EventGeometry events;
     bool is_signed = false;
+    const std::byte* multiples = nullptr;  // the weights times every digit; null where events are bits
     std::vector<KernelRun> runs;
     std::vector<Chunk> chunks;
     std::vector<Slab> slabs;
     Grid grid;
     std::int32_t band = 1;  // output rows that visit a chunk's weights together
+
+    bool folded() const { return events.digit_bits != 0; }
+    // Bytes of one lane of weights of one input.
+    std::int64_t lane_bytes() const { return folded() ? std::int64_t{2} << events.spread : 1; }
 };
 
 struct DepthwisePlan {
@@ -74,6 +80,11 @@ struct DepthwisePlan {
 
 // Geometry and scratch depend on shapes and ranges alone, so that memory is known before anything is made.
 EventGeometry event_geometry(const SynapseShape& shape, const TensorView& input, bool linear);
+// Small layers take a value at once, from multiples of their weights; where `folds` says no, bit by bit.
+bool folds(const SynapseShape& shape, const TensorView& input, bool linear);
+EventGeometry folded_geometry(const SynapseShape& shape, const TensorView& input, bool linear);
+std::size_t multiples_bytes(const SynapseShape& shape, const EventGeometry& events);
+void make_multiples(const kernels::Table& table, const Op& op, std::byte* memory, GatherPlan* plan);
 std::int32_t gather_band(const SynapseShape& shape, const EventGeometry& events);
 void set_depthwise_tasks(const TensorView& input, DepthwisePlan* plan);
 std::size_t gather_scratch(const SynapseShape& shape, const EventGeometry& events);

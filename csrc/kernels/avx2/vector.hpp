@@ -44,4 +44,19 @@ SPK_INLINE std::uint32_t bit_mask(const std::uint8_t* from, std::size_t plane) {
     return static_cast<std::uint32_t>(_mm256_movemask_epi8(top));
 }
 
+// Eight counts as 16 bits each; which of eight lanes are not 0; and those lanes side by side, their places given.
+SPK_INLINE eight16 widen_eight(const std::uint8_t* from) {
+    return reinterpret_cast<eight16>(_mm_cvtepu8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+}
+SPK_INLINE std::uint32_t nonzero_mask(eight16 value) {
+    const __m128i zero = _mm_cmpeq_epi16(reinterpret_cast<__m128i>(value), _mm_setzero_si128());
+    return static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(zero, zero)) & 255) ^ 255;
+}
+SPK_INLINE eight16 compressed(eight16 value, const std::uint16_t* places) {
+    // Bytes 2p and 2p + 1 of each place p.
+    const __m128i even = _mm_slli_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(places)), 1);
+    const __m128i bytes = _mm_or_si128(_mm_or_si128(even, _mm_slli_epi16(even, 8)), _mm_set1_epi16(0x100));
+    return reinterpret_cast<eight16>(_mm_shuffle_epi8(reinterpret_cast<__m128i>(value), bytes));
+}
+
 }  // namespace spk::kernels::avx2

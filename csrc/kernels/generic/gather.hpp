@@ -1,6 +1,8 @@
 // Weighted sums by additions: each event adds the row of weights that it meets, bit-plane by bit-plane, and the planes are
 // combined by doubling (Horner), from the top one down.
 //
+// Folded kernels take an event's whole value (or digit) at once: their rows are multiples of weights, made beforehand.
+//
 // A slab of `outputs` (64, 32 or 16) lies in one row of bytes, so that an event's row is found with one shift. Lanes have 16
 // bits where the caller has proven the sums to fit, else 32.
 
@@ -8,7 +10,7 @@ namespace spk::kernels::SPK_ISA {
 
 template <std::size_t outputs>
 struct Lanes16 {
-    static constexpr std::size_t kVectors = outputs / kLanes16;
+    static constexpr std::size_t kVectors = outputs / kLanes16, kRowBytes = outputs;
     v16 sum[kVectors];
 
     SPK_INLINE void clear() {
@@ -40,8 +42,20 @@ struct Lanes16 {
 };
 
 template <std::size_t outputs>
+struct LanesFolded : Lanes16<outputs> {
+    static constexpr std::size_t kRowBytes = 2 * outputs;
+
+    SPK_INLINE void add_row(const char* row) {
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < Lanes16<outputs>::kVectors; ++i) {
+            this->sum[i] = this->sum[i] + load16(row + (i * kVectorBytes));
+        }
+    }
+};
+
+template <std::size_t outputs, std::size_t slab>
 struct Lanes32 {
-    static constexpr std::size_t kVectors = outputs / kLanes32;
+    static constexpr std::size_t kVectors = outputs / kLanes32, kRowBytes = slab;
     v32 sum[kVectors];
 
     SPK_INLINE void clear() {
@@ -72,9 +86,9 @@ struct Lanes32 {
 };
 
 // One run of one list: the events [begin, end).
-template <std::size_t outputs, typename Lanes>
+template <typename Lanes>
 SPK_INLINE void add_run(Lanes& lanes, const std::uint16_t* begin, const std::uint16_t* end, const char* base) {
-    constexpr int kShift = outputs == 64 ? 6 : outputs == 32 ? 5 : 4;
+    constexpr int kShift = __builtin_ctz(static_cast<unsigned>(Lanes::kRowBytes));
     for (; end - begin >= 2; begin += 2) {
         lanes.add_row(base + (static_cast<std::size_t>(begin[0]) << kShift));
         lanes.add_row(base + (static_cast<std::size_t>(begin[1]) << kShift));
@@ -83,7 +97,7 @@ SPK_INLINE void add_run(Lanes& lanes, const std::uint16_t* begin, const std::uin
 }
 
 // The events of one plane under all kernel rows, for the output whose windows start `column` columns further.
-template <std::size_t outputs, typename Lanes>
+template <typename Lanes>
 SPK_INLINE void add_plane(Lanes& lanes, const GatherArgs& args, std::ptrdiff_t plane_offset, std::ptrdiff_t column,
                           std::ptrdiff_t weights_offset) {
     for (const EventRow *row = args.rows, *last = row + args.row_count; row != last; ++row) {
@@ -91,13 +105,13 @@ SPK_INLINE void add_plane(Lanes& lanes, const GatherArgs& args, std::ptrdiff_t p
         const std::ptrdiff_t first = from < 0 ? 0 : from, end = to > args.width ? args.width : to;
         if (first >= end) continue;
         const std::uint32_t* offsets = moved(row->offsets, plane_offset);
-        add_run<outputs>(lanes, row->events + offsets[first], row->events + offsets[end],
-                         reinterpret_cast<const char*>(moved(row->weights, -weights_offset)));
+        add_run(lanes, row->events + offsets[first], row->events + offsets[end],
+                static_cast<const char*>(moved(row->weights, -weights_offset)));
     }
 }
 
 // Lanes hold the outputs from `first_weight` on.
-template <std::size_t outputs, typename Lanes>
+template <typename Lanes>
 SPK_INLINE void gather(const GatherArgs& args, std::ptrdiff_t first_weight, acc_t* acc) {
     std::ptrdiff_t column = 0;
     std::ptrdiff_t weights_offset = -first_weight;
@@ -105,12 +119,12 @@ SPK_INLINE void gather(const GatherArgs& args, std::ptrdiff_t first_weight, acc_
         Lanes lanes;
         lanes.clear();
         std::ptrdiff_t plane_offset = args.top;
-        add_plane<outputs>(lanes, args, plane_offset, column, weights_offset);
+        add_plane(lanes, args, plane_offset, column, weights_offset);
         if (args.negate) lanes.negate();
         for (std::size_t plane = 1; plane < args.planes; ++plane) {
             plane_offset -= args.plane_step;
             lanes.twice();
-            add_plane<outputs>(lanes, args, plane_offset, column, weights_offset);
+            add_plane(lanes, args, plane_offset, column, weights_offset);
         }
         lanes.write(acc, args.shift, args.add);
         acc = moved(acc, static_cast<std::ptrdiff_t>(args.acc_step));
@@ -124,23 +138,58 @@ template <std::size_t outputs>
 SPK_INLINE void gather_wide(const GatherArgs& args) {
     constexpr std::size_t kAtOnce = outputs < 32 ? outputs : 32;
     for (std::size_t first = 0; first < outputs; first += kAtOnce) {
-        gather<outputs, Lanes32<kAtOnce>>(args, static_cast<std::ptrdiff_t>(first), args.acc + first);
+        gather<Lanes32<kAtOnce, outputs>>(args, static_cast<std::ptrdiff_t>(first), args.acc + first);
+    }
+}
+
+SPK_INLINE void make_multiples(const MultiplesArgs& args) {
+    const char* weights = reinterpret_cast<const char*>(args.weights);
+    char* out_row = reinterpret_cast<char*>(args.multiples);
+    for (std::size_t row = 0; row < args.rows; ++row) {
+        char* column = out_row;
+        for (std::size_t o = 0; o < args.width; o += kLanes16, column += kVectorBytes) {
+            const v16 once = widen_weights(weights + o);
+            v16 sum{};
+            char* out = column;
+            for (std::size_t v = 0; v < args.count; ++v) {
+                sum = sum + once;
+                store16(out, sum);
+                out += args.width + args.width;
+            }
+        }
+        weights += args.width;
+        out_row += args.row_step;
     }
 }
 
 }  // namespace spk::kernels::SPK_ISA
 
+SPK_SYNAPSE void SPK_ENTRY(multiples)(const spk::kernels::MultiplesArgs& args) {
+    spk::kernels::SPK_ISA::make_multiples(args);
+}
 SPK_SYNAPSE void SPK_ENTRY(gather16_w64)(const spk::kernels::GatherArgs& args) {
     using namespace spk::kernels::SPK_ISA;
-    gather<64, Lanes16<64>>(args, 0, args.acc);
+    gather<Lanes16<64>>(args, 0, args.acc);
+}
+SPK_SYNAPSE void SPK_ENTRY(folded16_w64)(const spk::kernels::GatherArgs& args) {
+    using namespace spk::kernels::SPK_ISA;
+    gather<LanesFolded<64>>(args, 0, args.acc);
 }
 SPK_SYNAPSE void SPK_ENTRY(gather16_w32)(const spk::kernels::GatherArgs& args) {
     using namespace spk::kernels::SPK_ISA;
-    gather<32, Lanes16<32>>(args, 0, args.acc);
+    gather<Lanes16<32>>(args, 0, args.acc);
+}
+SPK_SYNAPSE void SPK_ENTRY(folded16_w32)(const spk::kernels::GatherArgs& args) {
+    using namespace spk::kernels::SPK_ISA;
+    gather<LanesFolded<32>>(args, 0, args.acc);
 }
 SPK_SYNAPSE void SPK_ENTRY(gather16_w16)(const spk::kernels::GatherArgs& args) {
     using namespace spk::kernels::SPK_ISA;
-    gather<16, Lanes16<16>>(args, 0, args.acc);
+    gather<Lanes16<16>>(args, 0, args.acc);
+}
+SPK_SYNAPSE void SPK_ENTRY(folded16_w16)(const spk::kernels::GatherArgs& args) {
+    using namespace spk::kernels::SPK_ISA;
+    gather<LanesFolded<16>>(args, 0, args.acc);
 }
 SPK_SYNAPSE void SPK_ENTRY(gather32_w64)(const spk::kernels::GatherArgs& args) {
     spk::kernels::SPK_ISA::gather_wide<64>(args);

@@ -48,7 +48,12 @@ SPK_INLINE void count(CountArgs& args) {
     for (std::size_t i = 0; i < args.count; ++i) {
         const auto value = static_cast<std::int64_t>(take_one(in + i));
         magnitude += static_cast<std::uint64_t>(value < 0 ? -value : value);
-        bits += bits_set(static_cast<std::uint32_t>(value) & args.mask);
+        std::uint32_t marks = static_cast<std::uint32_t>(value) & args.mask;
+        if (args.digits) {
+            marks |= marks >> 1;
+            marks = (marks | marks >> 2) & 0x11111111u;
+        }
+        bits += bits_set(marks);
         events += value != 0;
     }
     args.magnitude = magnitude;

@@ -22,9 +22,6 @@ constexpr Places make_places() {
 }
 static constexpr Places kPlaces = make_places();
 
-typedef std::uint16_t eight16 __attribute__((vector_size(16)));
-typedef std::uint16_t unaligned_eight16 __attribute__((vector_size(16), aligned(2), may_alias));
-
 // Appends the events of `mask`, which belong to the numbers from `number` on.
 SPK_INLINE std::uint16_t* append(std::uint16_t* to, std::uint32_t mask, std::uint16_t number) {
     for (; mask != 0; mask >>= 8, number = static_cast<std::uint16_t>(number + 8)) {
@@ -76,8 +73,47 @@ SPK_INLINE void scan(ScanArgs& args) {
     args.count = static_cast<std::uint32_t>(to - args.events);
 }
 
+// Appends the digits of eight integers; `valid` says which of them belong to the block.
+SPK_INLINE std::uint16_t* append_digits(const std::uint8_t* x, const DigitArgs& args, std::int32_t shift, eight16 numbers,
+                                        std::uint32_t valid, std::uint16_t* to) {
+    const eight16 digits = (widen_eight(x) >> shift) & static_cast<std::uint16_t>((1u << args.bits) - 1);
+    const std::uint32_t mask = nonzero_mask(digits) & valid;
+    *reinterpret_cast<unaligned_eight16*>(to) = compressed(numbers + digits, kPlaces.of[mask]);
+    return to + kPlaces.count[mask];
+}
+
+SPK_INLINE void scan_digits(DigitArgs& args) {
+    std::uint16_t* to = args.events + args.count;
+    std::uint32_t* offsets = args.offsets;
+    const eight16 places = eight16{0, 1, 2, 3, 4, 5, 6, 7} << args.spread;
+    std::int32_t shift = 0;
+    for (std::size_t digit = 0; digit < args.digits; ++digit, shift += args.bits) {
+        const std::uint8_t* x = args.x;
+        std::uint16_t first = 0xffff;  // a digit v adds v - 1
+        for (std::size_t column = 0; column < args.width; ++column) {
+            offsets[column] = static_cast<std::uint32_t>(to - args.events);
+            std::uint16_t number = first;
+            std::size_t c = 0;
+            for (; c + 8 <= args.channels; c += 8) {
+                to = append_digits(x + c, args, shift, places + number, 255, to);
+                number = static_cast<std::uint16_t>(number + (8u << args.spread));
+            }
+            if (c < args.channels) {
+                const std::uint32_t valid = (1u << (args.channels - c)) - 1;
+                to = append_digits(x + c, args, shift, places + number, valid, to);
+            }
+            x = moved(x, static_cast<std::ptrdiff_t>(args.x_step));
+            first = static_cast<std::uint16_t>(first + args.block);
+        }
+        offsets[args.width] = static_cast<std::uint32_t>(to - args.events);
+        offsets = moved(offsets, static_cast<std::ptrdiff_t>(args.digit_step));
+    }
+    args.count = static_cast<std::uint32_t>(to - args.events);
+}
+
 }  // namespace spk::kernels::SPK_ISA
 
+SPK_SYNAPSE void SPK_ENTRY(scan_digits)(spk::kernels::DigitArgs& args) { spk::kernels::SPK_ISA::scan_digits(args); }
 SPK_SYNAPSE void SPK_ENTRY(scan_u8)(spk::kernels::ScanArgs& args) {
     spk::kernels::SPK_ISA::scan<std::uint8_t>(args);
 }

@@ -56,4 +56,21 @@ SPK_INLINE std::uint32_t bit_mask(const std::uint8_t* from, std::size_t plane) {
     return static_cast<std::uint32_t>(word & 0xff);
 }
 
+// Eight counts as 16 bits each; which of eight lanes are not 0; and those lanes side by side, their places given.
+SPK_INLINE eight16 widen_eight(const std::uint8_t* from) {
+    return __builtin_convertvector(static_cast<counts8>(*reinterpret_cast<const unaligned_counts8*>(from)), eight16);
+}
+SPK_INLINE std::uint32_t nonzero_mask(eight16 value) {
+    std::uint32_t mask = 0;
+    for (std::uint32_t lane = 0; lane < 8; ++lane) mask |= (value[lane] != 0 ? 1u : 0u) << lane;
+    return mask;
+}
+SPK_INLINE eight16 compressed(eight16 value, const std::uint16_t* places) {
+    std::uint16_t lanes[8];
+    *reinterpret_cast<unaligned_eight16*>(lanes) = value;
+    eight16 result{};
+    for (std::uint32_t lane = 0; lane < 8; ++lane) result[lane] = lanes[places[lane]];
+    return result;
+}
+
 }  // namespace spk::kernels::portable
