@@ -1,0 +1,84 @@
+"""The installed C++ library: found by CMake, linked by the examples, equal to Python."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pyspike
+from pyspike import image
+from pyspike.tasks.detect import Detector
+from tests.cli.conftest import detection_graph
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.slow
+
+
+def _run(*command: object) -> str:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def _tool(name: str) -> str:
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    assert found, f"{name} is not installed: pip install {name}"
+    return found
+
+
+def _build(source: Path, build: Path, *options: str) -> None:
+    cmake = _tool("cmake")
+    ninja = f"-DCMAKE_MAKE_PROGRAM={_tool('ninja')}"
+    _run(cmake, "-S", source, "-B", build, "-G", "Ninja", ninja, "-DCMAKE_BUILD_TYPE=Release", *options)
+    _run(cmake, "--build", build)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library without Python, built and installed under a prefix of its own."""
+    folder = tmp_path_factory.mktemp("installed")
+    _build(ROOT, folder / "build", "-DPYSPIKE_PYTHON=OFF")
+    _run(_tool("cmake"), "--install", folder / "build", "--prefix", folder / "prefix")
+    return folder / "prefix"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.spk"
+    path.write_bytes(image.to_bytes(detection_graph()))
+    return path
+
+
+def test_every_public_header_is_installed(installed: Path) -> None:
+    ours = {path.name for path in (ROOT / "csrc" / "include" / "spk").iterdir()}
+    assert {path.name for path in (installed / "include" / "spk").iterdir()} == ours
+
+
+def test_cpp_example_finds_what_python_finds(installed: Path, model: Path, tmp_path: Path) -> None:
+    _build(ROOT / "examples" / "cpp", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={installed}")
+    photo = np.random.default_rng(7).integers(0, 256, (90, 130, 3), dtype=np.uint8)
+    (tmp_path / "photo.ppm").write_bytes(b"P6\n130 90\n255\n" + photo.tobytes())
+    printed = _run(tmp_path / "build" / "detect", model, tmp_path / "photo.ppm", 2, "RBC", "WBC")
+    expected = Detector(pyspike.Model.load(model), confidence=0.3, iou=0.5)(photo)
+    assert expected
+    lines = [f"{d.name} {d.score:.6f} " + " ".join(f"{side:.4f}" for side in d.box) for d in expected]
+    assert printed.splitlines() == lines
+
+
+def test_c_example_gives_the_same_integers(installed: Path, model: Path, tmp_path: Path) -> None:
+    _build(ROOT / "examples" / "c", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={installed}")
+    x = np.random.default_rng(8).integers(0, 256, (1, 3, 32, 48), dtype=np.uint8)
+    x.tofile(tmp_path / "x.bin")
+    printed = _run(tmp_path / "build" / "run", model, tmp_path / "x.bin")
+    for line, (name, values) in zip(
+        printed.splitlines(), pyspike.Runtime.load(model).run(x, raw=True).items(), strict=True
+    ):
+        assert line.split()[0] == name
+        assert list(map(int, line.split()[1:])) == values.ravel().tolist()
