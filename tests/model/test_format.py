@@ -59,3 +59,33 @@ def test_digest_is_sha256(portable: bool) -> None:
     data = np.random.default_rng(0).bytes(100_003)
     for size in (*range(200), 4096, len(data)):
         assert _native.sha256(data[:size], portable) == hashlib.sha256(data[:size]).digest(), size
+
+
+PAGE = (ROOT / "docs/format.md").read_text()
+HEADINGS = {
+    "HEADER": "Header", "MODEL": "Model record", "TENSOR": "Tensor record", "OP": "Operator record",
+    "PORT": "Port record", "BLOB": "Array record",
+}  # fmt: skip
+TYPES = {"uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q", "int32": "i", "bytes": "B"}
+
+
+def fields_on_page(heading: str) -> str:
+    """The struct format that docs/format.md's table under `heading` describes; checks its column of offsets."""
+    table = PAGE.split(f"### {heading}\n", 1)[1].split("\n#", 1)[0]
+    code = "<"
+    for at, count_before, kind, count_behind in re.findall(
+        r"^\| (\d+) \| (?:(\d+) )?(\w+)(?: × (\d+))? \|", table, re.M
+    ):
+        assert struct.calcsize(code) == int(at), f"{heading}: {at}"
+        code += TYPES[kind] * int(count_before or count_behind or 1)
+    return code
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_page_describes_every_record(name: str) -> None:
+    assert fields_on_page(HEADINGS[name]) == fields_of(name.capitalize())
+
+
+def test_the_page_lists_every_operator() -> None:
+    rows = re.findall(r"^\| (\d+) \| (\w+) \|", PAGE.split("## Operators", 1)[1], re.M)
+    assert [(int(kind), name) for kind, name in rows] == [(op.kind, op.name) for op in OPS]
