@@ -82,3 +82,19 @@ def test_c_example_gives_the_same_integers(installed: Path, model: Path, tmp_pat
     ):
         assert line.split()[0] == name
         assert list(map(int, line.split()[1:])) == values.ravel().tolist()
+
+
+def test_cpp_example_says_what_is_wrong(installed: Path, model: Path, tmp_path: Path) -> None:
+    _build(ROOT / "examples" / "cpp", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={installed}")
+    broken, photo = tmp_path / "broken.spk", tmp_path / "photo.ppm"
+    broken.write_bytes(model.read_bytes()[:-1])
+    photo.write_bytes(b"P6 2 2 255\n" + bytes(12))
+    for arguments, message in (
+        ((broken, photo), "truncated"),
+        ((tmp_path / "missing.spk", photo), "missing.spk"),
+        ((model, broken), "PPM"),
+        ((), "usage"),
+    ):
+        done = subprocess.run([tmp_path / "build" / "detect", *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert message in done.stderr
