@@ -31,6 +31,18 @@ def test_boxes_of_zero_size_are_dropped_and_classes_checked(tmp_path: Path) -> N
         read_annotation(root / "annotations" / "scene0.xml", ("square",))
 
 
+def test_pascal_voc_folders_are_read_too(tmp_path: Path) -> None:
+    plain = write_scenes(tmp_path / "scenes", 2, 1)
+    voc = tmp_path / "VOC"
+    (voc / "ImageSets").mkdir(parents=True)
+    (plain / "images").rename(voc / "JPEGImages")
+    (plain / "annotations").rename(voc / "Annotations")
+    plain.rename(voc / "ImageSets" / "Main")
+    found = read_split(voc, "train", CLASSES)
+    assert [s.name for s in found] == ["scene0", "scene1"]
+    assert found[0].image.shape == (96, 128, 3)
+
+
 def test_letterboxed_boxes_stay_on_their_objects(samples: list[Sample]) -> None:
     for s in samples:
         assert s.image.shape == (64, 64, 3)

@@ -12,11 +12,13 @@ from training.detect.run import open_run
 def main() -> None:
     """Train, or go on with a run that was interrupted, then write final.pt and metrics.json."""
     parser = argparse.ArgumentParser(prog="python -m training.detect", description=main.__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="train.txt, val.txt, test.txt, images/, annotations/")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; a checkpoint in it is resumed")
+    parser.add_argument("--data", type=Path, default=Path("data/bccd"), help="folder of the data set (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs/bccd"), help="folder of the run (%(default)s)")
     parser.add_argument("--config", type=Path, help="TOML file of settings (training/detect/config.py)")
     parser.add_argument("--until", type=int, help="stop after this step (the run can be resumed)")
     args = parser.parse_args()
+    if not args.data.is_dir():
+        parser.error(f"no data set in {args.data}: docs/training.md says where it comes from and what it looks like")
     config = Config.from_toml(args.config) if args.config else Config()
     trainer = open_run(config, args.data, args.out)
     trainer.run(args.until)

@@ -47,12 +47,20 @@ def read_annotation(path: Path, classes: tuple[str, ...]) -> tuple[NDArray[np.fl
 
 
 def read_split(root: Path, split: str, classes: tuple[str, ...]) -> list[Sample]:
-    """All samples of `root`/`split`.txt: images/<name>.jpg and annotations/<name>.xml, at their own size."""
+    """All samples that the list of `split` names, at their own size.
+
+    `root` holds <split>.txt, images/<name>.jpg and annotations/<name>.xml, or the same in the folders of Pascal VOC:
+    ImageSets/Main, JPEGImages and Annotations. Raises `FileNotFoundError` where neither is there.
+    """
+    voc = (root / "ImageSets" / "Main").is_dir()
+    lists, images, annotations = (
+        ("ImageSets/Main", "JPEGImages", "Annotations") if voc else ("", "images", "annotations")
+    )
     samples = []
-    for name in (root / f"{split}.txt").read_text().split():
-        with Image.open(root / "images" / f"{name}.jpg") as picture:
+    for name in (root / lists / f"{split}.txt").read_text().split():
+        with Image.open(root / images / f"{name}.jpg") as picture:
             image = np.asarray(picture.convert("RGB"))
-        boxes, labels = read_annotation(root / "annotations" / f"{name}.xml", classes)
+        boxes, labels = read_annotation(root / annotations / f"{name}.xml", classes)
         samples.append(Sample(name, image, boxes, labels))
     return samples
 

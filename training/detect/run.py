@@ -65,6 +65,7 @@ class Trainer:
             self._restore(checkpoint.load(out / STATE))
         self.log = checkpoint.Log(out / "log.csv", self.step)
         self.console = Console()
+        self._seconds: list[float] = []  # of the steps since the last row of the log
 
     def _begin(self, model: nn.Module) -> None:
         self.model = model.train()
@@ -208,7 +209,8 @@ class Trainer:
                 rate = self.rate()
                 loss, items, density = self.train_step(batch)
                 self.step += 1
-                self._report(rate, loss, items, density, time.perf_counter() - began, end)
+                self._seconds.append(time.perf_counter() - began)
+                self._report(rate, loss, items, density, end)
                 if self.step % self.config.checkpoint_every == 0 or self.step == end:
                     self.save()
                 bar.update(task, completed=self.step, description=f"stage {STAGES[self.stage]} loss {float(loss):.3f}")
@@ -219,9 +221,7 @@ class Trainer:
             return None
         return pool.submit(training_batch, self.train_set, step, self.config, self.mosaic_at(step))
 
-    def _report(
-        self, rate: float, loss: Tensor, items: Tensor, density: float | None, seconds: float, end: int
-    ) -> None:
+    def _report(self, rate: float, loss: Tensor, items: Tensor, density: float | None, end: int) -> None:
         c = self.config
         stage_end = self.stage_start() + c.steps[self.stage]
         due = self.step % c.evaluate_every == 0 or self.step in (end, stage_end)
@@ -229,6 +229,8 @@ class Trainer:
             return
         goal = self.controller.target(c, self.progress() if self.stage == 1 else 1.0) if self.stage else 0.0
         box, classes, dfl = (float(v) for v in items)
+        seconds = sum(self._seconds) / len(self._seconds)
+        self._seconds.clear()
         row: dict[str, Any] = {
             "step": self.step, "stage": STAGES[self.stage], "seconds": seconds, "rate": rate, "loss": float(loss),
             "box": box, "class": classes, "dfl": dfl, "density": density, "target": goal,
