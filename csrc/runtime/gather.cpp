@@ -11,7 +11,7 @@ constexpr std::int32_t kLinearOutputs = 64;    // of a segment, so that threads 
 constexpr std::int32_t kLargestNumber = 65536;  // events are numbered in 16 bits
 constexpr std::int32_t kRunRows = 640;         // weight rows under a kernel row that the first cache still holds
 constexpr std::int32_t kBlock = 256;           // channels of a block, where not all of them
-constexpr std::size_t kMultiplesBytes = 262144;  // of a layer: what the second cache holds
+constexpr std::size_t kMultiplesBytes = 1310720;  // of a layer: about what the second cache holds
 constexpr std::size_t kBandBytes = 65536;      // of accumulators
 
 // One task: some output rows of a segment, one slab.
@@ -184,7 +184,7 @@ std::size_t multiples_bytes(const SynapseShape& shape, const EventGeometry& even
     return lanes * shape.kh * shape.kw * shape.group_inputs * (std::size_t{2} << events.spread);
 }
 
-bool folds(const SynapseShape& shape, const TensorView& input, bool linear) {
+bool can_fold(const SynapseShape& shape, const TensorView& input, bool linear) {
     if (input.dtype != Dtype::kUint8 || input.hi < 2) return false;
     const EventGeometry events = folded_geometry(shape, input, linear);
     return events.block == shape.group_inputs && shape.dilation_x == 1 &&

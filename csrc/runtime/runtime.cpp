@@ -18,6 +18,7 @@ namespace spk {
 namespace {
 
 constexpr std::uint32_t kMostThreads = 256;
+constexpr std::size_t kMostMultiples = 16777216;  // bytes of a whole model's multiples of weights
 constexpr std::size_t kOverread = 64;  // kernels may read so far past a tensor
 
 using Plan = std::variant<std::monostate, GatherPlan, DepthwisePlan, FirePlan>;
@@ -34,40 +35,52 @@ bool is_used(const Program& program, std::int32_t tensor) {
     });
 }
 
-Plan make_plan(const Program& program, const Op& op) {
-    if (std::holds_alternative<Fire>(op.params)) return plan_fire(program, op);
-    if (!is_synapse(op)) return {};
-    if (synapse_of(op).weight.depthwise) return plan_depthwise(program, op);
-    return plan_gather(program, op);
+bool is_gathered(const Op& op) { return is_synapse(op) && !synapse_of(op).weight.depthwise; }
+
+bool is_linear(const Op& op) { return std::holds_alternative<Linear>(op.params); }
+
+const TensorView& input_of(const Program& program, const Op& op) {
+    return program.tensors[static_cast<std::size_t>(op.inputs[0])];
 }
 
 // Scratch of the whole runtime: one set of event lists, multiples of small layers' weights, and a piece for each thread.
 struct Scratch {
     std::size_t events = 0, multiples = 0, piece = 0;
+    std::vector<bool> folds;  // for each operator
 };
 
 Scratch scratch_of(const Program& program) {
     Scratch scratch;
     for (const Op& op : program.ops) {
+        scratch.folds.push_back(false);
         if (!is_synapse(op)) continue;
-        const TensorView& input = program.tensors[static_cast<std::size_t>(op.inputs[0])];
+        const TensorView& input = input_of(program, op);
         const SynapseShape shape = shape_of(program, op);
-        if (synapse_of(op).weight.depthwise) {
+        if (!is_gathered(op)) {
             scratch.piece = std::max(scratch.piece, depthwise_scratch(shape, input));
             continue;
         }
-        const bool linear = std::holds_alternative<Linear>(op.params);
-        std::vector<EventGeometry> ways{event_geometry(shape, input, linear)};
-        if (folds(shape, input, linear)) {
-            ways.push_back(folded_geometry(shape, input, linear));
-            scratch.multiples += align64(multiples_bytes(shape, ways.back()));
-        }
-        for (const EventGeometry& events : ways) {
+        const auto include = [&](const EventGeometry& events) {
             scratch.events = std::max(scratch.events, events.bytes());
             scratch.piece = std::max(scratch.piece, gather_scratch(shape, events));
-        }
+        };
+        include(event_geometry(shape, input, is_linear(op)));
+        if (!can_fold(shape, input, is_linear(op))) continue;
+        const EventGeometry folded = folded_geometry(shape, input, is_linear(op));
+        const std::size_t bytes = align64(multiples_bytes(shape, folded));
+        if (scratch.multiples + bytes > kMostMultiples) continue;
+        scratch.multiples += bytes;
+        scratch.folds.back() = true;
+        include(folded);
     }
     return scratch;
+}
+
+Plan make_plan(const Program& program, const Op& op, bool fold) {
+    if (std::holds_alternative<Fire>(op.params)) return plan_fire(program, op);
+    if (!is_synapse(op)) return {};
+    if (is_gathered(op)) return plan_gather(program, op, fold);
+    return plan_depthwise(program, op);
 }
 
 std::string_view wanted_isa(const Options& options) {
@@ -231,10 +244,12 @@ Status Runtime::create(const Model& model, std::span<std::byte> arena, const Opt
         auto impl = std::make_unique<Impl>();
         impl->model = model;
         const Program& program = impl->model.program();
-        for (const Op& op : program.ops) impl->plans.push_back(make_plan(program, op));
+        const Scratch scratch = scratch_of(program);
+        for (std::size_t i = 0; i < program.ops.size(); ++i) {
+            impl->plans.push_back(make_plan(program, program.ops[i], scratch.folds[i]));
+        }
         for (const PortInfo& port : impl->model.inputs()) impl->used.push_back(is_used(program, port.tensor));
         impl->pool.emplace(options.threads);
-        const Scratch scratch = scratch_of(program);
         Context& context = impl->context;
         context.program = &program;
         context.kernels = table;

@@ -207,7 +207,7 @@ class ChunkPlanner {
 
 }  // namespace
 
-GatherPlan plan_gather(const Program& program, const Op& op) {
+GatherPlan plan_gather(const Program& program, const Op& op, bool fold) {
     const TensorView& input = program.tensors[static_cast<std::size_t>(op.inputs[0])];
     const Synapse& synapse = synapse_of(op);
     GatherPlan plan;
@@ -216,7 +216,7 @@ GatherPlan plan_gather(const Program& program, const Op& op) {
     plan.slabs = plan_slabs(plan.shape);
     plan.grid = plan_grid(synapse);
     const bool linear = std::holds_alternative<Linear>(op.params);
-    if (folds(plan.shape, input, linear)) {
+    if (fold) {
         plan.events = folded_geometry(plan.shape, input, linear);
         plan.runs = plan_runs(plan.shape, plan.events);
         plan.chunks = ChunkPlanner(plan, synapse.weight).digit_chunks(input);

@@ -80,8 +80,8 @@ struct DepthwisePlan {
 
 // Geometry and scratch depend on shapes and ranges alone, so that memory is known before anything is made.
 EventGeometry event_geometry(const SynapseShape& shape, const TensorView& input, bool linear);
-// Small layers take a value at once, from multiples of their weights; where `folds` says no, bit by bit.
-bool folds(const SynapseShape& shape, const TensorView& input, bool linear);
+// Small layers can take a value at once, from multiples of their weights; others go bit by bit.
+bool can_fold(const SynapseShape& shape, const TensorView& input, bool linear);
 EventGeometry folded_geometry(const SynapseShape& shape, const TensorView& input, bool linear);
 std::size_t multiples_bytes(const SynapseShape& shape, const EventGeometry& events);
 void make_multiples(const kernels::Table& table, const Op& op, std::byte* memory, GatherPlan* plan);
@@ -90,7 +90,7 @@ void set_depthwise_tasks(const TensorView& input, DepthwisePlan* plan);
 std::size_t gather_scratch(const SynapseShape& shape, const EventGeometry& events);
 std::size_t depthwise_scratch(const SynapseShape& shape, const TensorView& input);
 
-GatherPlan plan_gather(const Program& program, const Op& op);
+GatherPlan plan_gather(const Program& program, const Op& op, bool fold);
 DepthwisePlan plan_depthwise(const Program& program, const Op& op);
 
 void run_gather(Context& context, const Op& op, const GatherPlan& plan);

@@ -85,15 +85,32 @@ struct Lanes32 {
     }
 };
 
-// One run of one list: the events [begin, end).
+alignas(64) static constexpr char kZeroRow[128] = {};
+
+SPK_INLINE const char* row_or_zero(const char* row, bool is_there) {
+    const auto zero = reinterpret_cast<std::uintptr_t>(kZeroRow), there = reinterpret_cast<std::uintptr_t>(row);
+    std::uintptr_t mask = std::uintptr_t{0} - is_there;
+    asm("" : "+r"(mask));  // or it becomes a branch again
+    return reinterpret_cast<const char*>((there & mask) | (zero & ~mask));
+}
+
+// One run of one list: the events [begin, end). The last one to three of them are three rows always, zeros where there is
+// no event: a branch on how many there are could not be predicted.
 template <typename Lanes>
 SPK_INLINE void add_run(Lanes& lanes, const std::uint16_t* begin, const std::uint16_t* end, const char* base) {
     constexpr int kShift = __builtin_ctz(static_cast<unsigned>(Lanes::kRowBytes));
-    for (; end - begin >= 2; begin += 2) {
-        lanes.add_row(base + (static_cast<std::size_t>(begin[0]) << kShift));
-        lanes.add_row(base + (static_cast<std::size_t>(begin[1]) << kShift));
+    const auto row = [&](std::ptrdiff_t i) { return base + (static_cast<std::size_t>(begin[i]) << kShift); };
+    for (; end - begin >= 4; begin += 4) {
+        lanes.add_row(row(0));
+        lanes.add_row(row(1));
+        lanes.add_row(row(2));
+        lanes.add_row(row(3));
     }
-    if (begin != end) lanes.add_row(base + (static_cast<std::size_t>(begin[0]) << kShift));
+    const std::ptrdiff_t left = end - begin;
+    if (left == 0) return;
+    lanes.add_row(row(0));
+    lanes.add_row(row_or_zero(row(1), left > 1));
+    lanes.add_row(row_or_zero(row(2), left > 2));
 }
 
 // The events of one plane under all kernel rows, for the output whose windows start `column` columns further.
