@@ -101,8 +101,8 @@ def _lower(
         raise RangeError(f"max_timesteps must be positive, found {max_timesteps}")
     model, shapes = _as_onnx(source, example)
     from pyspike.compiler.fold import fold
-    from pyspike.compiler.lower import Options
-    from pyspike.compiler.lower import lower as lower_program
+    from pyspike.compiler.lowering import Options
+    from pyspike.compiler.lowering import lower as lower_program
     from pyspike.compiler.onnx_reader import read
     from pyspike.compiler.swallow import swallow
     from pyspike.compiler.timing import find_time

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pyspike.compiler.program import (
     Add,
+    Affine,
     Concat,
     Conv,
     Dense,
@@ -25,6 +26,7 @@ from pyspike.compiler.program import (
     Pad,
     Program,
     Reshape,
+    Round,
     Shape,
     Slice,
     Step,
@@ -36,10 +38,14 @@ from pyspike.errors import UnsupportedOpError
 
 @dataclass(frozen=True)
 class Timing:
-    """`timesteps` T, and the time axis of every value that has one."""
+    """`timesteps` T, and the time axis of every value that has one.
+
+    `batched` values are maps whose time axis is a batch axis, even where the batch of one timestep is a single map.
+    """
 
     timesteps: int
     axes: dict[str, int]
+    batched: frozenset[str] = frozenset()
 
     def step_shape(self, value: str, shape: Shape) -> Shape:
         """The shape of one timestep; an axis that is nothing but time has size 1."""
@@ -49,9 +55,9 @@ class Timing:
         return (*shape[:axis], shape[axis] // self.timesteps, *shape[axis + 1 :])
 
     def merged(self, value: str, shape: Shape) -> bool:
-        """Whether the time axis of `value` holds a batch besides."""
+        """Whether the time axis of `value` is a batch axis too, and stays when time is taken out of it."""
         axis = self.axes.get(value)
-        return axis is not None and shape[axis] != self.timesteps
+        return axis is not None and (shape[axis] != self.timesteps or value in self.batched)
 
 
 def find_time(program: Program) -> Timing:
@@ -70,7 +76,21 @@ def find_time(program: Program) -> Timing:
         labels.set(neuron.inputs[0], 0, neuron)
         labels.set(neuron.output, 0, neuron)
     labels.spread()
-    return Timing(labels.timesteps, labels.axes)
+    return Timing(labels.timesteps, labels.axes, _batched(program, labels.axes))
+
+
+def _batched(program: Program, axes: dict[str, int]) -> frozenset[str]:
+    """Maps that convolutions, pools and upsampling read or make, and what has their shape without reordering it."""
+    found: set[str] = set()
+    before = -1
+    while len(found) != before:
+        before = len(found)
+        for step in program.steps:
+            values = {name for name in (*step.inputs, step.output) if name in axes}
+            maps = isinstance(step.op, (Conv, MaxPool, Upsample))
+            if maps or (isinstance(step.op, (Add, Affine, Concat, Fire, Pad, Round, Slice)) and values & found):
+                found |= values
+    return frozenset(found)
 
 
 class _Labels:

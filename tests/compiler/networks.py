@@ -260,10 +260,10 @@ class Random(Writer):
         self.counts.append(self.node("Pad", [x, pads, value], shape))
 
     def _scale(self) -> None:
-        """A power of two, which costs nothing or goes into a neighbour."""
+        """A power of two, which goes into a neighbour; not below 1, where biases would leave their grid."""
         x = self.choice(self.potentials)
-        factor = self.constant(np.array(self.choice([0.5, 2.0, 4.0])))
-        self.potentials.append(self.node(self.choice(["Mul", "Div"]), [x, factor], self.shapes[x]))
+        op, factor = self.choice([("Mul", 2.0), ("Mul", 4.0), ("Div", 0.5)])
+        self.potentials.append(self.node(op, [x, self.constant(np.array(factor))], self.shapes[x]))
 
     def ended(self) -> list[str]:
         """One to three outputs: values as they are, means, or what a linear layer makes of them."""

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pyspike import reference
 from pyspike.compiler import lower
 from pyspike.compiler.fold import fold
-from pyspike.compiler.lower import Options
-from pyspike.compiler.lower import lower as lower_program
+from pyspike.compiler.lowering import Options
+from pyspike.compiler.lowering import lower as lower_program
 from pyspike.compiler.onnx_reader import read
 from pyspike.compiler.timing import find_time
 from pyspike.ops import Concat, Conv2d, Fire, Linear, MaxPool, Slice, Upsample

@@ -76,9 +76,13 @@ class Lowering:
 
     def stored_axes(self, value: str) -> tuple[int, ...]:
         """All axes of a value but one that is nothing but time."""
-        axis, full = self.timing.axes.get(value), self.program.shapes[value]
-        alone = axis is not None and not self.timing.merged(value, full)
-        return tuple(a for a in range(len(full)) if not (alone and a == axis))
+        lost = self.time_alone(value)
+        return tuple(a for a in range(len(self.program.shapes[value])) if a != lost)
+
+    def time_alone(self, value: str) -> int | None:
+        """The axis of a value that is nothing but time, None where there is none."""
+        merged = self.timing.merged(value, self.program.shapes[value])
+        return None if merged else self.timing.axes.get(value)
 
     def view(self, value: str, rank: int | None = None) -> View:
         """The view of a value, framed to `rank` axes."""
@@ -315,7 +319,7 @@ def _slice(low: Lowering, step: fl.Step, op: fl.Slice) -> View:
 
 def _reshape(low: Lowering, step: fl.Step, op: fl.Reshape) -> View:
     view, target = low.view(step.inputs[0]), low.shape(step.output)
-    same = reshaped(view, target, low.timing.axes.get(step.output))
+    same = reshaped(view, target, low.time_alone(step.output))
     if same is not None:
         return same
     axes = storable(tuple(target[a] for a in low.stored_axes(step.output)))
