@@ -1,0 +1,1 @@
+"""Speed, measured: `python -m benchmarks` runs every file here; each also runs by itself."""
