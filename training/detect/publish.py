@@ -3,7 +3,8 @@
     python -m training.detect.publish --data <folder> --run runs/<name>
 
 The card's integer metrics are those of the PyTorch twin and of the C++ runtime alike: on every photograph of both
-splits their head tensors must be equal. Run it once, when nothing will be changed any more: it evaluates the test split.
+splits their head tensors must be equal. Run it once, when nothing will be changed any more: it evaluates the test
+split.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def build(model: nn.Module, config: Config, metrics: dict[str, Any]) -> pyspike.
 
 
 def check_runtime(model: nn.Module, config: Config, data: Path) -> None:
-    """Raise `RuntimeError` unless demo.spk in the C++ runtime gives the twin's head tensors, with ==, on val and test."""
+    """Raise `RuntimeError` unless demo.spk in the C++ runtime gives the twin's head tensors, on val and test."""
     runtime, twin = pyspike.Runtime.load(DATA / "demo.spk", threads=2), integer_twin(model)
     samples = [s for split in ("val", "test") for s in read_split(data, split, config.classes)]
     for sample in track(letterboxed(samples, config.width, config.height), description="runtime against twin"):
