@@ -76,7 +76,8 @@ SPK_INLINE void scan(ScanArgs& args) {
 // Appends the digits of eight integers; `valid` says which of them belong to the block.
 SPK_INLINE std::uint16_t* append_digits(const std::uint8_t* x, const DigitArgs& args, std::int32_t shift, eight16 numbers,
                                         std::uint32_t valid, std::uint16_t* to) {
-    const eight16 digits = (widen_eight(x) >> shift) & static_cast<std::uint16_t>((1u << args.bits) - 1);
+    const auto lowest = static_cast<std::uint16_t>((1u << args.bits) - 1);
+    const eight16 digits = (widen_eight(x) >> shift) & lowest;
     const std::uint32_t mask = nonzero_mask(digits) & valid;
     *reinterpret_cast<unaligned_eight16*>(to) = compressed(numbers + digits, kPlaces.of[mask]);
     return to + kPlaces.count[mask];
