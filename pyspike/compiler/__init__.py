@@ -9,7 +9,7 @@ integers mean.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CompileReport", "LayerRow", "compile", "lower"]
 
-Calibration: TypeAlias = Mapping[str, tuple[int, int, int]]
+Calibration: TypeAlias = Mapping[str, Sequence[int]]
 
 
 def compile(
@@ -53,7 +53,8 @@ def compile(
     to 8, or 2 for ternary weights. `calibration`: for inputs that are no 8-bit integers in the file, by name (lo, hi,
     f): integers lo..hi stand for lo * 2**-f .. hi * 2**-f; it may narrow the range of 8-bit inputs too.
     `max_timesteps`: the longest stream for which ranges of membranes are proven, at least (and by default) the model's
-    T. `metadata`: JSON facts for users of the image (names, classes, preprocessing), merged over those of the source.
+    T. `metadata`: JSON facts for users of the image (names, classes, preprocessing), merged over those of the source;
+    the keys `float_exact`, `source_exact`, `weight_bits` and `calibration` are the compiler's own.
 
     The same source and options give the same bytes. Raises `UnsupportedOpError` naming every operator that cannot be
     compiled, `RangeError` naming the layer that does not fit int32, `ShapeError` for shapes that are unknown or do not
@@ -64,8 +65,12 @@ def compile(
         return _write_graph(source, path, metadata or {})
     parts = _lower(source, example, weight_bits, calibration, max_timesteps)
     because, facts = inexact_because(parts.plain), parts.final.facts
-    exactness = {"float_exact": because is None, "source_exact": not facts.changes, "weight_bits": weight_bits}
-    graph = replace(parts.final.graph, metadata={**parts.metadata, **(metadata or {}), **exactness})
+    own: dict[str, object] = {
+        "float_exact": because is None, "source_exact": not facts.changes, "weight_bits": weight_bits
+    }  # fmt: skip
+    if calibration:
+        own["calibration"] = {name: [int(v) for v in grid] for name, grid in calibration.items()}
+    graph = replace(parts.final.graph, metadata={**parts.metadata, **(metadata or {}), **own})
     return _written(Lowered(graph, facts), path, because)
 
 

@@ -24,7 +24,7 @@ from pyspike.compiler.timing import Timing
 from pyspike.errors import RangeError, ShapeError, UnsupportedOpError
 from pyspike.graph import INT32_MAX, Graph, Port, Scale, Tensor
 
-Grid = tuple[int, int, int]  # lo, hi, f of a graph input
+Grid = Sequence[int]  # lo, hi, f of a graph input
 _AXES = {1: "N", 2: "NC", 4: "NCHW"}
 _PORT_RANGES = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-(2**15), 2**15 - 1), "int32": (-(2**31), 2**31 - 1)}
 

@@ -140,6 +140,27 @@ def test_a_synapse_read_by_several_fires_is_swallowed_by_each():
     assert sorted(node.op.count for node in graph.nodes if isinstance(node.op, Fire)) == [2, 4]
 
 
+@pytest.mark.parametrize("half_even", [0, 1])
+def test_a_map_in_front_of_one_of_two_fires_scales_the_swallowed_bias_too(half_even):
+    """y = 1.5 (w x + b) - 0.25 for one neuron, w x + b for the other: the map cannot go into the synapse."""
+    writer = Writer()
+    x = writer.cast(writer.input("x", (1, 1)))
+    rows, biases = np.array([[0.25], [0.5]]), np.array([0.75, -1.25])
+    drive = writer.node("Gemm", [x, writer.constant(rows), writer.constant(biases)], (1, 2), transB=1)
+    scaled = writer.node("Mul", [drive, writer.constant(np.array(1.5))], (1, 2))
+    mapped = writer.node("Sub", [scaled, writer.constant(np.array([0.25, 0.5]))], (1, 2))
+    outputs = [writer.fire(mapped, 4, half_even=half_even), writer.fire(drive, 4, half_even=half_even)]
+    graph = lower(writer.model(outputs), calibration={"x": (0, 20, 0)})
+    (synapse,) = (node.op for node in graph.nodes if isinstance(node.op, Linear))
+    assert synapse.bias is None
+    for n in range(21):
+        found = reference.run(graph, {"x": np.array([[n]], dtype=np.uint8)})
+        for c, offset in enumerate((Fraction(1, 4), Fraction(1, 2))):
+            value = n * Fraction(rows[c, 0]) + Fraction(biases[c])
+            assert found[outputs[0]][0, c] == fired(Fraction(3, 2) * value - offset, 4, bool(half_even))
+            assert found[outputs[1]][0, c] == fired(value, 4, bool(half_even))
+
+
 def test_equal_ladders_are_stored_once():
     fire = linear_and_fire(np.array([[1.0], [1.0]]), np.array([0.25, 0.25]), 2).nodes[-1].op
     assert fire.thresholds.shape == (1, 2)
