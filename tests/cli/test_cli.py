@@ -114,6 +114,48 @@ def test_verify_returns_one_on_a_difference(cli: Cli, model: Path, monkeypatch: 
     assert "head8" in result.out
 
 
+def _onnx_file(path: Path) -> Path:
+    """A convolution and its neurons, on the grid already."""
+    onnx = pytest.importorskip("onnx")
+    from tests.compiler.networks import Writer
+
+    writer = Writer()
+    x = writer.cast(writer.input("images", (1, 3, 8, 8)))
+    weight = np.random.default_rng(9).integers(-3, 4, (4, 3, 3, 3)) / 64
+    spikes = writer.fire(writer.conv(x, weight, pads=[1, 1, 1, 1]), 4)
+    onnx.save(writer.model([writer.conv(spikes, weight[:2, :1].repeat(4, axis=1))]), path)
+    return path
+
+
+def test_compile_then_verify(cli: Cli, tmp_path: Path) -> None:
+    source = _onnx_file(tmp_path / "network.onnx")
+    (tmp_path / "facts.json").write_text('{"name": "small"}')
+    result = cli("compile", source, "--metadata", tmp_path / "facts.json")
+    assert result.code == 0, result.err
+    assert "conv2d" in result.out
+    assert re.search(r"network\.spk: [\d,]+ bytes", result.out)
+    assert "name: small" in cli("inspect", tmp_path / "network.spk").out
+    result = cli("verify", tmp_path / "network.spk", "--onnx", source)
+    assert result.code == 0, result.err + result.out
+    assert ", 0 differences" in result.out
+    quiet = cli("compile", source, tmp_path / "other.spk", "--quiet", "--weight-bits", 4)
+    assert "conv2d" not in quiet.out
+
+
+def test_compile_tells_errors_in_one_line(cli: Cli, tmp_path: Path) -> None:
+    source = _onnx_file(tmp_path / "network.onnx")
+    assert "NAME=LO,HI,F" in _error(cli, "compile", source, "--calibration", "images=1")
+    assert "nothing" in _error(cli, "compile", source, "--calibration", "nothing=0,3,0")
+    (tmp_path / "list.json").write_text("[]")
+    assert "expected a JSON object" in _error(cli, "compile", source, "--metadata", tmp_path / "list.json")
+    (tmp_path / "junk.json").write_text("{")
+    assert "expected JSON" in _error(cli, "compile", source, "--metadata", tmp_path / "junk.json")
+    (tmp_path / "junk.onnx").write_bytes(b"junk")
+    _error(cli, "compile", tmp_path / "junk.onnx")
+    assert not (tmp_path / "junk.spk").exists()
+    _error(cli, "compile", tmp_path)
+
+
 def test_demo_finds_counts_and_proves(
     cli: Cli, model: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
