@@ -108,6 +108,36 @@ def test_eval_always_follows_the_present_weights() -> None:
     assert torch.equal(conv(x), -first)
 
 
+def test_eval_after_training_searches_at_every_call() -> None:
+    conv = QuantConv2d(2, 3, 1, bias=False, refresh=1000).train()
+    x = torch.ones(1, 2, 1, 1)
+    conv(x)
+    conv.eval()
+    first = conv(x)
+    with torch.no_grad():
+        conv.weight.mul_(64)
+    assert torch.equal(conv(x), 64 * first)
+
+
+def test_biases_round_halves_up_between_searches_too() -> None:
+    conv = QuantConv2d(1, 4, 1, refresh=1000).double().train()
+    x = torch.ones(1, 1, 1, 1).double()
+    conv(x)
+    with torch.no_grad():
+        conv.bias.copy_(torch.tensor([-3.0, -1.0, 1.0, 5.0]) / 2**13)  # odd multiples of half a step
+    bias = conv.on_grid()[1]
+    assert (bias.detach() * 2**12).tolist() == round_bias(conv.bias.detach().numpy(), 12).tolist() == [-1, 0, 1, 3]
+
+
+def test_quantise_knows_pixels_from_counts() -> None:
+    model = network()
+    with torch.no_grad():
+        model[0].conv.weight *= 0.05
+    model = quantise(fold(model))
+    assert (model[0].input_hi, model[1].synapse.input_hi) == (255, 4)
+    assert model[0].integers()[1].max() > 14
+
+
 def test_quantising_the_grid_again_changes_nothing() -> None:
     model = quantise(fold(network()))
     for m in model.modules():
