@@ -100,6 +100,19 @@ def linear(seed: int, shape: tuple[int, ...], outputs: int, lo: int, hi: int) ->
     return graph_of(Linear(*synapse_fields(rng, weights(rng, outputs, shape[-1]))), Tensor(shape, lo, hi))
 
 
+def extreme_linear(shape: tuple[int, ...], outputs: int) -> Graph:
+    """Weights so large that not even one bit-plane's sums fit 16 bits."""
+    zeros = np.zeros(outputs, int)
+    return graph_of(Linear(np.full((outputs, shape[-1]), 127), zeros, zeros, None), Tensor(shape, 0, 1))
+
+
+def long_depthwise() -> Graph:
+    """More taps in a row than 16 bits can sum."""
+    weight = weights(np.random.default_rng(15), 5, 1, 300, 1)
+    zeros = np.zeros(5, int)
+    return graph_of(Conv2d(weight, zeros, zeros, None, groups=5), Tensor((1, 2, 310, 5), 0, 4))
+
+
 def halves(tensor: Tensor) -> Tensor:
     """The same integers with a real value of twice as much."""
     return replace(tensor, scale=Scale(-1))
@@ -174,6 +187,8 @@ SYNAPSES: dict[str, Callable[[], Graph]] = {
     "linear-wide": lambda: linear(12, (3, 900), 130, 0, 4),
     "linear-many": lambda: linear(13, (2, 5, 37, 20), 33, 0, 1),
     "linear-signed": lambda: linear(14, (7, 65), 17, -9000, 9000),
+    "wide-lanes": lambda: extreme_linear((5, 600), 112),
+    "long-kernel": long_depthwise,
     "linear-to-bytes": lambda: graph_of(
         Linear(np.ones((5, 3), int), np.zeros(5, int), np.zeros(5, int), None), Tensor((11, 3), 0, 60)
     ),
