@@ -23,7 +23,7 @@ def write_scenes(root: Path, train: int = 6, val: int = 3, size: tuple[int, int]
             x, y = rng.integers(0, size[0] - w), rng.integers(0, size[1] - h)
             pixels[y : y + h, x : x + w] = colour
             objects.append((label, x, y, x + w, y + h))
-        objects.append(("bar", 5, 5, 5, 9))  # a box of zero size, as the real annotations hold some
+        objects += [("bar", 5, 5, 5, 9), ("bar", 5, 5, 9, 5)]  # zero size, as the real annotations hold some
         Image.fromarray(pixels).save(root / "images" / f"{name}.jpg", quality=95)
         items = "".join(
             f"<object><name>{label}</name><bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax><ymax>{d}</ymax>"

@@ -57,6 +57,8 @@ def test_batches_follow_from_seed_and_step(samples: list[Sample]) -> None:
     assert (first.images == again.images).all()
     assert (first.boxes == again.boxes).all()
     assert (first.images != training_batch(samples, 8, CONFIG).images).any()
+    alone = samples[:1]  # the same images in the same order, augmented afresh at every step
+    assert (training_batch(alone, 7, CONFIG).images != training_batch(alone, 8, CONFIG).images).any()
     assert (first.images != training_batch(samples, 7, replace(CONFIG, seed=1)).images).any()
 
 

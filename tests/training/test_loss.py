@@ -105,6 +105,19 @@ def test_distribution_loss_is_cross_entropy_with_two_bins() -> None:
     assert float(distribution_loss(logits, distance)) == pytest.approx(float(expected), rel=1e-9)
 
 
+def test_distances_beyond_the_last_bin_are_clamped_just_below_it() -> None:
+    raw = []
+    for side in (4, 2, 1):
+        head = torch.zeros(1, 4 * 4 + 1, side, side, dtype=torch.float64)
+        head[:, 3:16:4] = 20.0  # every side predicts the last of four bins
+        raw.append(head)
+    # from the anchor of stride 32 at (16, 16) each side lies 100 pixels away: 3.125 strides, the last bin is 3
+    truth = torch.tensor([[[-84.0, -84, 116, 116]]], dtype=torch.float64)
+    _, items = detection_loss(raw, truth, torch.zeros(1, 1, dtype=torch.long), reg_max=4)
+    # 2.99: one per cent of the bin before, which costs 20 nats; the weight is the overlap, about 0.92
+    assert float(items[2]) == pytest.approx(1.5 * 0.01 * 20 * 0.92, rel=0.05)
+
+
 def test_images_without_objects_only_cost_classes() -> None:
     raw = [torch.zeros(2, 35, s, s, requires_grad=True) for s in (8, 4, 2)]
     loss, items = detection_loss(raw, torch.zeros(2, 1, 4), torch.full((2, 1), -1), reg_max=8)
