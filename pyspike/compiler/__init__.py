@@ -109,10 +109,12 @@ def _lower(
     from pyspike.compiler.lowering import Options
     from pyspike.compiler.lowering import lower as lower_program
     from pyspike.compiler.onnx_reader import read
+    from pyspike.compiler.program import require_finite
     from pyspike.compiler.swallow import swallow
     from pyspike.compiler.timing import find_time
 
     program = fold(read(model, shapes))
+    require_finite(program)
     _check_calibration(calibration, {source.name: source.dtype for source in program.inputs})
     plain = lower_program(program, find_time(program), Options(weight_bits, calibration, max_timesteps))
     return _Parts(plain, swallow(plain), program.metadata)

@@ -25,7 +25,7 @@ from pyspike.errors import RangeError, ShapeError, UnsupportedOpError
 from pyspike.graph import INT32_MAX, Graph, Port, Scale, Tensor
 
 Grid = Sequence[int]  # lo, hi, f of a graph input
-_AXES = {1: "N", 2: "NC", 4: "NCHW"}
+_AXES = {2: "NC", 4: "NCHW"}
 _PORT_RANGES = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-(2**15), 2**15 - 1), "int32": (-(2**31), 2**31 - 1)}
 
 
@@ -127,7 +127,10 @@ class Lowering:
         self.graph.add_output(Port(result.name, tensor, found.dtype, letters, time_axis, merged))
 
     def _letters(self, value: str, axes: tuple[int, ...]) -> str:
+        """The names of a port's axes, "" where they are not known."""
         letters, time_axis = _AXES.get(len(axes), ""), self.timing.axes.get(value)
+        if letters == "NCHW" and value not in self.timing.maps and value in self.program.producers:
+            return ""  # whatever was made of maps
         if letters and time_axis is not None and time_axis not in axes:
             letters = letters[:time_axis] + "T" + letters[time_axis:]
         return letters

@@ -72,8 +72,10 @@ def batch_norm(reader: Reader, node: Node) -> None:
     if any(p is None for p in parameters):
         raise Refused("parameters must be constants")
     gamma, beta, mean, variance = (np.asarray(p, dtype=np.float64) for p in parameters)
-    scale = gamma / np.sqrt(variance + float(node.get("epsilon", 1e-5)))
-    _affine(reader, node, scale, beta - mean * scale, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):  # what is not finite is refused later, by name
+        scale = gamma / np.sqrt(variance + float(node.get("epsilon", 1e-5)))
+        shift = beta - mean * scale
+    _affine(reader, node, scale, shift, axis=1)
 
 
 def neuron(reader: Reader, node: Node) -> None:
@@ -219,9 +221,12 @@ def cast(reader: Reader, node: Node) -> None:
     """Cast to a float type: exact for counts and pixels."""
     target = node.get("to", 0)
     value = reader.value(node.inputs[0])
-    if target not in (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16):
+    exact = {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE}
+    if value in reader.integers:
+        exact |= {onnx.TensorProto.FLOAT16}
+    if target not in exact:
         raise Refused(
-            f"a cast to {onnx.TensorProto.DataType.Name(target)} would round: only casts to float are understood"
+            f"a cast to {onnx.TensorProto.DataType.Name(target)} would round: only casts to float (of integers to float16 too) are understood"
         )
     if value in reader.integers:
         shape = reader.shapes[value]

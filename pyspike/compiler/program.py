@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pyspike.errors import ShapeError
+from pyspike.errors import RangeError, ShapeError
 
 Shape = tuple[int, ...]
 Reals = NDArray[np.float64]
@@ -312,6 +312,17 @@ class Program:
                 kept.append(step)
                 needed.update(step.inputs)
         return Program(self.inputs, tuple(reversed(kept)), results, self.metadata)
+
+
+def require_finite(program: Program) -> None:
+    """Raise `RangeError` naming the steps whose constants hold NaN or infinity."""
+    broken = [
+        f"{type(step.op).__name__} {step.name!r}"
+        for step in program.steps
+        if any(isinstance(v, np.ndarray) and not np.isfinite(v).all() for v in vars(step.op).values())
+    ]
+    if broken:
+        raise RangeError(f"constants must be finite, found NaN or infinity in {', '.join(broken)}")
 
 
 def _windows(sizes: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]) -> Shape:

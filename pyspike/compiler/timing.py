@@ -35,17 +35,19 @@ from pyspike.compiler.program import (
 )
 from pyspike.errors import UnsupportedOpError
 
+_SAME_AXES = (Add, Affine, Concat, Fire, Pad, Round, Slice)
+
 
 @dataclass(frozen=True)
 class Timing:
     """`timesteps` T, and the time axis of every value that has one.
 
-    `batched` values are maps whose time axis is a batch axis, even where the batch of one timestep is a single map.
+    `maps` are values of axes [N, C, H, W]; their time axis is a batch axis even where a timestep has a batch of one.
     """
 
     timesteps: int
     axes: dict[str, int]
-    batched: frozenset[str] = frozenset()
+    maps: frozenset[str]
 
     def step_shape(self, value: str, shape: Shape) -> Shape:
         """The shape of one timestep; an axis that is nothing but time has size 1."""
@@ -57,7 +59,7 @@ class Timing:
     def merged(self, value: str, shape: Shape) -> bool:
         """Whether the time axis of `value` is a batch axis too, and stays when time is taken out of it."""
         axis = self.axes.get(value)
-        return axis is not None and (shape[axis] != self.timesteps or value in self.batched)
+        return axis is not None and (shape[axis] != self.timesteps or value in self.maps)
 
 
 def find_time(program: Program) -> Timing:
@@ -68,7 +70,7 @@ def find_time(program: Program) -> Timing:
     neurons = [s for s in program.steps if isinstance(s.op, Fire) and s.op.timesteps > 1]
     steps = {s.op.timesteps for s in neurons if isinstance(s.op, Fire)}
     if not steps:
-        return Timing(1, {})
+        return Timing(1, {}, _maps(program))
     if len(steps) > 1:
         raise UnsupportedOpError(f"neurons with different numbers of timesteps in one model: T = {sorted(steps)}")
     labels = _Labels(program, steps.pop())
@@ -76,19 +78,19 @@ def find_time(program: Program) -> Timing:
         labels.set(neuron.inputs[0], 0, neuron)
         labels.set(neuron.output, 0, neuron)
     labels.spread()
-    return Timing(labels.timesteps, labels.axes, _batched(program, labels.axes))
+    return Timing(labels.timesteps, labels.axes, _maps(program))
 
 
-def _batched(program: Program, axes: dict[str, int]) -> frozenset[str]:
-    """Maps that convolutions, pools and upsampling read or make, and what has their shape without reordering it."""
+def _maps(program: Program) -> frozenset[str]:
+    """What convolutions, pools and upsampling read or make, and whatever shares its axes."""
     found: set[str] = set()
     before = -1
     while len(found) != before:
         before = len(found)
         for step in program.steps:
-            values = {name for name in (*step.inputs, step.output) if name in axes}
-            maps = isinstance(step.op, (Conv, MaxPool, Upsample))
-            if maps or (isinstance(step.op, (Add, Affine, Concat, Fire, Pad, Round, Slice)) and values & found):
+            values = {name for name in (*step.inputs, step.output) if len(program.shapes[name]) == 4}
+            same = isinstance(step.op, _SAME_AXES) or (isinstance(step.op, Mean) and step.op.keepdims)
+            if isinstance(step.op, (Conv, MaxPool, Upsample)) or (same and values & found):
                 found |= values
     return frozenset(found)
 

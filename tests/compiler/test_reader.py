@@ -142,6 +142,22 @@ def test_shape_arithmetic_is_folded():
     assert graph.tensors[graph.outputs[0].tensor].shape == (2, 12)
 
 
+@pytest.mark.parametrize("where", ["weight", "bias", "norm", "offset"])
+def test_constants_that_are_not_finite_are_refused_by_name(where):
+    writer = Writer()
+    x = writer.cast(writer.input("x", (1, 2, 3, 3)))
+    bad = np.array([np.nan, 1.0])
+    weight = np.ones((2, 2, 1, 1)) * (bad.reshape(2, 1, 1, 1) if where == "weight" else 1)
+    y = writer.conv(x, weight, bad if where == "bias" else np.zeros(2))
+    if where == "norm":
+        ones, zeros = writer.constant(np.ones(2)), writer.constant(np.zeros(2))
+        y = writer.node("BatchNormalization", [y, ones, ones, ones, zeros], writer.shapes[y], epsilon=0.0)
+    if where == "offset":
+        y = writer.node("Add", [y, writer.constant(bad.reshape(2, 1, 1))], writer.shapes[y])
+    with pytest.raises(RangeError, match=r"finite.*Conv_\d+"):
+        lower(writer.model([writer.fire(y, 4)]))
+
+
 def test_other_functions_of_the_file_are_inlined():
     writer = Writer()
     x = writer.cast(writer.input("x", (1, 2)))
