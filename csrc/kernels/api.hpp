@@ -1,9 +1,10 @@
 // Arguments of the kernels: everything that touches a weight, an accumulator or a potential.
 //
-// Contract: a kernel is a plain function that takes one struct by reference. It lives in section `spk_synapse`, calls nothing,
-// and holds no multiplication, division or floating-point instruction: pointers, strides (in bytes unless said otherwise) and
-// shifts come in ready made. Sums wrap modulo 2^32, or 2^16 where the caller proved that the true sum fits 16 bits. Nothing
-// aliases but where a field says so. Kernels may read, never write, up to 64 bytes past the end of a tensor.
+// Contract: a kernel is a plain function that takes one struct by reference. It lives in section `spk_synapse`, calls
+// nothing, and holds no multiplication, division or floating-point instruction: pointers, strides (in bytes unless said
+// otherwise) and shifts come in ready made. Sums wrap modulo 2^32, or 2^16 where the caller proved that the true sum
+// fits 16 bits. Nothing aliases but where a field says so. Kernels may read, never write, up to 64 bytes past the end
+// of a tensor.
 //
 // Weights, accumulators and potentials are opaque types: only the kernels look inside.
 #pragma once
@@ -25,40 +26,41 @@ enum class acc_t : std::int32_t {};       // an accumulator or a potential
 struct EventRow {
     const std::uint16_t* events;   // column * block + channel of each event, by rising column
     const std::uint32_t* offsets;  // [plane][width + 1]: where each column starts in `events`
-    const void* weights;           // row of event 0, less what `x` columns take; weight_t, or multiple_t of folded kernels
-    std::ptrdiff_t x;              // first column under the kernel for the first output; may lie outside
-    std::ptrdiff_t span;           // columns
+    const void* weights;  // row of event 0, less what `x` columns take; weight_t, or multiple_t of folded kernels
+    std::ptrdiff_t x;     // first column under the kernel for the first output; may lie outside
+    std::ptrdiff_t span;  // columns
 };
 
-// acc[pixel][o] (+)= (sum over planes p, low <= p <= top, of 2^(p - low) * sum over events of weights[event][o]) << shift
+// acc[pixel][o] (+)= (sum over planes p, low <= p <= top, of 2^(p - low) * sum over events of weights[event][o]) <<
+// shift
 struct GatherArgs {
     const EventRow* rows;
     std::size_t row_count;
-    acc_t* acc;                // of the first output
-    std::size_t acc_step;      // from one output to the next
-    std::size_t pixels;        // outputs
-    std::ptrdiff_t width;      // columns of the input row
-    std::ptrdiff_t stride;     // columns
+    acc_t* acc;                  // of the first output
+    std::size_t acc_step;        // from one output to the next
+    std::size_t pixels;          // outputs
+    std::ptrdiff_t width;        // columns of the input row
+    std::ptrdiff_t stride;       // columns
     std::ptrdiff_t weight_step;  // bytes of weights that `stride` columns take
-    std::size_t planes;        // how many bit-planes, top - low + 1
-    std::ptrdiff_t top;        // of `offsets`, bytes from plane 0 to plane `top`
-    std::ptrdiff_t plane_step;  // and from one plane to the next
+    std::size_t planes;          // how many bit-planes, top - low + 1
+    std::ptrdiff_t top;          // of `offsets`, bytes from plane 0 to plane `top`
+    std::ptrdiff_t plane_step;   // and from one plane to the next
     std::int32_t shift;
-    bool negate;               // plane `top` is a sign: it is subtracted
-    bool add;                  // add to acc, else set it
+    bool negate;  // plane `top` is a sign: it is subtracted
+    bool add;     // add to acc, else set it
 };
 
 // Event lists of one input row and one channel block. For each plane, low to high, the list follows the previous one.
 struct ScanArgs {
-    const void* x;             // uint8_t or int32_t, first channel of the block in column 0
-    std::size_t x_step;        // from one column to the next
+    const void* x;       // uint8_t or int32_t, first channel of the block in column 0
+    std::size_t x_step;  // from one column to the next
     std::size_t width, channels;
-    std::size_t block;         // what one column adds to an event's number
+    std::size_t block;  // what one column adds to an event's number
     std::size_t planes;
-    std::uint16_t* events;     // 8 entries past the last event are overwritten
+    std::uint16_t* events;  // 8 entries past the last event are overwritten
     std::uint32_t* offsets;
-    std::size_t plane_step;    // of `offsets`, in bytes
-    std::uint32_t count;       // in: where the first list starts; out: where the last one ends
+    std::size_t plane_step;  // of `offsets`, in bytes
+    std::uint32_t count;     // in: where the first list starts; out: where the last one ends
 };
 
 // The same for digits: an integer's digit v (`bits` bits from bit `shift` on) is one event, block entries wide:
@@ -70,33 +72,34 @@ struct DigitArgs {
     std::size_t block;
     std::int32_t spread, bits;
     std::size_t digits;
-    std::uint16_t* events;     // 8 entries past the last event are overwritten
+    std::uint16_t* events;  // 8 entries past the last event are overwritten
     std::uint32_t* offsets;
-    std::size_t digit_step;    // of `offsets`, in bytes
-    std::uint32_t count;       // in: where the first list starts; out: where the last one ends
+    std::size_t digit_step;  // of `offsets`, in bytes
+    std::uint32_t count;     // in: where the first list starts; out: where the last one ends
 };
 
 // Multiples of rows of weights, made by additions: out[row][v - 1][o] = weights[row][o] * v for v in 1..count.
 struct MultiplesArgs {
-    const weight_t* weights;   // [rows][width]
-    multiple_t* multiples;     // [rows][1 << spread][width]
-    std::size_t rows, width;   // width: a multiple of 16
+    const weight_t* weights;  // [rows][width]
+    multiple_t* multiples;    // [rows][1 << spread][width]
+    std::size_t rows, width;  // width: a multiple of 16
     std::size_t count;
-    std::size_t row_step;      // of `multiples`, in bytes
+    std::size_t row_step;  // of `multiples`, in bytes
 };
 
 // out[pixel][o] = (acc[pixel][o] << shift[o]) + bias[o]; acc may be out itself
 struct FinishArgs {
     const acc_t* acc;
     std::size_t acc_step;
-    void* out;                 // acc_t or uint8_t
+    void* out;  // acc_t or uint8_t
     std::size_t out_step;
     std::size_t pixels, channels;
     const std::int32_t* shifts;
     const std::int32_t* biases;
 };
 
-// Masks of a block of 16 channels of one input row: 16 lanes of 16 bits for each column and plane, ones where the bit is set.
+// Masks of a block of 16 channels of one input row: 16 lanes of 16 bits for each column and plane, ones where the bit
+// is set.
 struct MaskArgs {
     const std::uint8_t* x;
     std::size_t x_step;
@@ -108,25 +111,25 @@ struct MaskArgs {
 // One output row of a depthwise convolution, 16 channels, `planes` (1 to 4) bit-planes from masks:
 // acc[pixel][lane] (+)= (sum over planes of 2^p * sum over rows, taps of (mask & weight)) << shift
 struct DepthwiseArgs {
-    const std::uint16_t* const* rows;     // masks at tap 0 of output 0, one pointer for each kernel row
-    const weight_t* const* weights;       // [tap][16 lanes], taps `weight_step` apart
+    const std::uint16_t* const* rows;  // masks at tap 0 of output 0, one pointer for each kernel row
+    const weight_t* const* weights;    // [tap][16 lanes], taps `weight_step` apart
     std::size_t row_count, taps;
-    std::size_t tap_step, pixel_step;     // of masks
+    std::size_t tap_step, pixel_step;  // of masks
     std::size_t weight_step;
     std::size_t pixels;
-    acc_t* acc;                           // [pixel][16]
+    acc_t* acc;  // [pixel][16]
     std::int32_t shift;
     bool add;
 };
 
 // The same for integers of any range: the weights' bit-planes select shifted inputs. Taps outside the map are left out.
 struct WideDepthwiseArgs {
-    const void* x;                        // uint8_t or int32_t, first channel of the block, at the window's first valid tap
-    const weight_t* weights;              // at that tap
+    const void* x;            // uint8_t or int32_t, first channel of the block, at the window's first valid tap
+    const weight_t* weights;  // at that tap
     std::size_t rows, taps;
-    std::size_t row_step, tap_step;       // of x
+    std::size_t row_step, tap_step;  // of x
     std::size_t weight_row_step, weight_tap_step;
-    acc_t* acc;                           // [16]
+    acc_t* acc;  // [16]
 };
 
 // out[row][i] = in[row][i] << shift
@@ -160,27 +163,28 @@ struct AlignArgs {
 
 // Counts. Ladder: how many k have in >= thresholds[k]. Uniform: (clamp(in, first - 1, last) - first >> shift) + 1.
 struct FireArgs {
-    const void* in;            // uint8_t or acc_t, [pixels][channels]
+    const void* in;  // uint8_t or acc_t, [pixels][channels]
     std::uint8_t* out;
     std::size_t pixels, channels;
     const std::int32_t* thresholds;  // [count][step / 4 channels]; of one ladder for all channels, [count]
-    std::size_t step;          // bytes from one threshold to the next
+    std::size_t step;                // bytes from one threshold to the next
     std::size_t count;
     std::int32_t first, last, shift;
 };
 
-// m = sum of terms sign * (stored >> k) + (drive << guard); out = counts of m; stored = m - reset(out), or 0 where out > 0
+// m = sum of terms sign * (stored >> k) + (drive << guard); out = counts of m; stored = m - reset(out), or 0 where out
+// > 0
 struct MembraneArgs {
-    const void* drive;         // uint8_t or acc_t
+    const void* drive;  // uint8_t or acc_t
     acc_t* stored;
     std::uint8_t* out;
-    std::size_t count;         // neurons
+    std::size_t count;  // neurons
     const std::int32_t* thresholds;
-    const std::int32_t* resets;      // [thresholds]: what each further count takes away
+    const std::int32_t* resets;  // [thresholds]: what each further count takes away
     std::size_t threshold_count;
-    std::int32_t reset_zero;         // what a count of 0 takes away
+    std::int32_t reset_zero;  // what a count of 0 takes away
     std::int32_t guard;
-    const std::int32_t* leak;        // sign, k, sign, k, ...
+    const std::int32_t* leak;  // sign, k, sign, k, ...
     std::size_t leak_terms;
     bool hard;
 };
@@ -189,22 +193,22 @@ struct MembraneArgs {
 struct CountArgs {
     const void* in;
     std::size_t count;
-    std::uint64_t magnitude;   // out: sum of |n|
-    std::uint64_t bits;        // out: bits set, of `mask`, or digits of four bits other than 0
-    std::uint64_t events;      // out: integers other than 0
+    std::uint64_t magnitude;  // out: sum of |n|
+    std::uint64_t bits;       // out: bits set, of `mask`, or digits of four bits other than 0
+    std::uint64_t events;     // out: integers other than 0
     std::uint32_t mask;
     bool digits;
 };
 struct RangeArgs {
     const void* in;
     std::size_t count;
-    std::int32_t lo, hi;       // out
+    std::int32_t lo, hi;  // out
 };
-struct WeightBitsArgs {        // bits set in the weights that meet an integer other than 0
+struct WeightBitsArgs {  // bits set in the weights that meet an integer other than 0
     const void* in;
     const weight_t* weights;
     std::size_t count;
-    std::uint64_t bits;        // out
+    std::uint64_t bits;  // out
 };
 
 }  // namespace spk::kernels

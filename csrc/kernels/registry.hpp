@@ -1,7 +1,7 @@
 // The kernels of each instruction set, and what has been called.
 //
-// Contract: tables are constant and live for ever. The names in `all()` are the symbols of section `spk_synapse`, all of them.
-// A call through an Entry is a plain call; builds with SPK_COUNT_CALLS (debug builds) count calls as well.
+// Contract: tables are constant and live for ever. The names in `all()` are the symbols of section `spk_synapse`, all
+// of them. A call through an Entry is a plain call; builds with SPK_COUNT_CALLS (debug builds) count calls as well.
 #pragma once
 
 #include <cstddef>

@@ -23,7 +23,8 @@ struct Context {
     std::byte* thread_scratch = nullptr;   // one piece for each thread
     std::size_t thread_scratch_bytes = 0;  // of a piece
     EventCache events;
-    bool restart_means = true;  // a mean over time starts from zero: at the first timestep of a run, at every step of a stream
+    bool restart_means =
+        true;  // a mean over time starts from zero: at the first timestep of a run, at every step of a stream
 
     const TensorView& tensor(std::int32_t number) const { return program->tensors[static_cast<std::size_t>(number)]; }
     std::byte* data(const TensorView& tensor) const { return arena + tensor.arena; }

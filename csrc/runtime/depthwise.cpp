@@ -7,12 +7,12 @@
 namespace spk {
 namespace {
 
-constexpr std::int32_t kBlock = 16;          // channels at once
-constexpr std::int32_t kMaskPlanes = 4;      // at once
-constexpr std::int32_t kMostTaps = 258;      // 258 * 127 fits 16 bits
+constexpr std::int32_t kBlock = 16;      // channels at once
+constexpr std::int32_t kMaskPlanes = 4;  // at once
+constexpr std::int32_t kMostTaps = 258;  // 258 * 127 fits 16 bits
 constexpr std::int32_t kMostKernelRows = 16;
-constexpr std::int32_t kMostOutputs = 128;   // columns of a task
-constexpr std::size_t kMaskBytes = 98304;    // what a task's masks should not exceed
+constexpr std::int32_t kMostOutputs = 128;  // columns of a task
+constexpr std::size_t kMaskBytes = 98304;   // what a task's masks should not exceed
 
 // One task: a band of output rows, a segment of columns, a block of channels.
 struct Task {
@@ -24,13 +24,17 @@ struct Task {
 
     const SynapseShape& shape() const { return plan.shape; }
     std::int32_t used() const { return std::min(kBlock, shape().outputs - channel); }
-    std::size_t weight_row() const { return static_cast<std::size_t>((shape().outputs + kBlock - 1) / kBlock * kBlock); }
+    std::size_t weight_row() const {
+        return static_cast<std::size_t>((shape().outputs + kBlock - 1) / kBlock * kBlock);
+    }
     const kernels::weight_t* weights(std::int32_t ky) const {
         const std::size_t first = static_cast<std::size_t>(ky) * shape().kw * weight_row() + channel;
         return reinterpret_cast<const kernels::weight_t*>(synapse_of(op).weight.data) + first;
     }
     std::int32_t in_column() const { return first_column * shape().stride_x - shape().left; }
-    std::int32_t in_columns() const { return (columns - 1) * shape().stride_x + (shape().kw - 1) * shape().dilation_x + 1; }
+    std::int32_t in_columns() const {
+        return (columns - 1) * shape().stride_x + (shape().kw - 1) * shape().dilation_x + 1;
+    }
     const std::byte* input(std::int32_t y, std::int32_t x) const {
         const TensorView& in = context.tensor(op.inputs[0]);
         const std::size_t position = (static_cast<std::size_t>(image) * shape().height + y) * shape().width + x;
@@ -77,10 +81,18 @@ void Task::make_masks(std::int32_t first_plane, std::int32_t planes) const {
 void Task::call(const kernels::DepthwiseArgs& args, std::int32_t planes) const {
     const kernels::Table& table = *context.kernels;
     switch (planes) {
-        case 1: table.depthwise_p1(args); break;
-        case 2: table.depthwise_p2(args); break;
-        case 3: table.depthwise_p3(args); break;
-        default: table.depthwise_p4(args); break;
+        case 1:
+            table.depthwise_p1(args);
+            break;
+        case 2:
+            table.depthwise_p2(args);
+            break;
+        case 3:
+            table.depthwise_p3(args);
+            break;
+        default:
+            table.depthwise_p4(args);
+            break;
     }
 }
 
@@ -178,15 +190,18 @@ void Task::run_wide() const {
                 args.weights = weights(0);
             }
             args.acc = acc() + static_cast<std::size_t>(column) * kBlock;
-            in.dtype == Dtype::kUint8 ? context.kernels->depthwise_wide_u8(args) : context.kernels->depthwise_wide_i32(args);
+            in.dtype == Dtype::kUint8 ? context.kernels->depthwise_wide_u8(args)
+                                      : context.kernels->depthwise_wide_i32(args);
         }
         finish(row);
     }
 }
 
 std::size_t mask_bytes(const SynapseShape& shape, std::int32_t rows, std::int32_t columns) {
-    const std::size_t width = (columns - 1) * std::size_t(shape.stride_x) + (shape.kw - 1) * std::size_t(shape.dilation_x) + 1;
-    const std::size_t height = (rows - 1) * std::size_t(shape.stride_y) + (shape.kh - 1) * std::size_t(shape.dilation_y) + 1;
+    const std::size_t width =
+        (columns - 1) * std::size_t(shape.stride_x) + (shape.kw - 1) * std::size_t(shape.dilation_x) + 1;
+    const std::size_t height =
+        (rows - 1) * std::size_t(shape.stride_y) + (shape.kh - 1) * std::size_t(shape.dilation_y) + 1;
     return width * height * kMaskPlanes * kBlock * sizeof(std::uint16_t);
 }
 
@@ -224,10 +239,16 @@ void run_depthwise(Context& context, const Op& op, const DepthwisePlan& plan) {
         const auto segment = static_cast<std::int32_t>(rest % segments);
         rest /= segments;
         const std::int32_t row = static_cast<std::int32_t>(rest % bands) * plan.band, column = segment * plan.segment;
-        const Task task{context, op, plan, static_cast<std::int32_t>(rest / bands),
-                        row, std::min(plan.band, shape.out_height - row),
-                        column, std::min(plan.segment, shape.out_width - column),
-                        block * kBlock, context.scratch(thread)};
+        const Task task{context,
+                        op,
+                        plan,
+                        static_cast<std::int32_t>(rest / bands),
+                        row,
+                        std::min(plan.band, shape.out_height - row),
+                        column,
+                        std::min(plan.segment, shape.out_width - column),
+                        block * kBlock,
+                        context.scratch(thread)};
         plan.planes == 0 ? task.run_wide() : task.run();
     });
 }

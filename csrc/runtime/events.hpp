@@ -1,12 +1,12 @@
 // Event lists: where the bits of a synapse's input are set.
 //
-// A list is a run of 16-bit numbers, column * block + channel, for one input row, one segment of its columns, one block of
-// its channels and one bit-plane (or one digit), by rising column; `offsets` says where each column starts. The window of a kernel row is therefore
-// one run of one list. A map wider than 16 bits can number, or than one task should take, is cut into segments of outputs, each
-// with lists of the columns it reads.
+// A list is a run of 16-bit numbers, column * block + channel, for one input row, one segment of its columns, one block
+// of its channels and one bit-plane (or one digit), by rising column; `offsets` says where each column starts. The
+// window of a kernel row is therefore one run of one list. A map wider than 16 bits can number, or than one task should
+// take, is cut into segments of outputs, each with lists of the columns it reads.
 //
-// Contract: lists stay valid until the tensor they were made from is written again, or lists of another are built in the same
-// memory. Operators that read the same tensor under the same geometry share them.
+// Contract: lists stay valid until the tensor they were made from is written again, or lists of another are built in
+// the same memory. Operators that read the same tensor under the same geometry share them.
 #pragma once
 
 #include <cstddef>
@@ -26,11 +26,11 @@ struct EventGeometry {
     std::int32_t block = 0;                          // channels of a block, the last of a group may have fewer
     std::int32_t planes = 0;                         // or digits, from the lowest
     std::int32_t digit_bits = 0;                     // 0: events are bits; else digits of so many bits
-    std::int32_t spread = 0;                         // a channel's numbers: 1 << spread of them, one for each digit but 0
+    std::int32_t spread = 0;  // a channel's numbers: 1 << spread of them, one for each digit but 0
     std::int32_t segments = 1;
-    std::int32_t segment_outputs = 0;                // outputs of a segment, the last may have fewer
+    std::int32_t segment_outputs = 0;                 // outputs of a segment, the last may have fewer
     std::int32_t stride = 1, padding = 0, reach = 1;  // columns: between outputs, left of the map, under the kernel
-    std::int32_t most_bits = 0;                      // an integer of the input makes at most so many events
+    std::int32_t most_bits = 0;                       // an integer of the input makes at most so many events
 
     bool operator==(const EventGeometry&) const = default;
 
@@ -39,7 +39,7 @@ struct EventGeometry {
     std::int32_t blocks() const { return channels / group_channels * group_blocks(); }
     std::int32_t segment_start(std::int32_t segment) const;  // first input column
     std::int32_t segment_width(std::int32_t segment) const;
-    std::int32_t widest() const;                 // of all segments
+    std::int32_t widest() const;  // of all segments
 
     std::size_t row_bytes() const;     // lists of one row
     std::size_t offset_count() const;  // offsets of one (row, segment, block), all planes
@@ -53,7 +53,7 @@ void set_planes(std::int32_t lo, std::int32_t hi, EventGeometry* geometry);
 void set_digits(std::int32_t hi, EventGeometry* geometry);
 
 class EventCache {
- public:
+  public:
     // `memory`: at least bytes() of every geometry that will be asked for, aligned to 64.
     explicit EventCache(std::byte* memory = nullptr) : memory_(memory) {}
 
@@ -74,7 +74,7 @@ class EventCache {
         return reinterpret_cast<const std::uint32_t*>(first) + list * geometry_.offset_count();
     }
 
- private:
+  private:
     void scan(const Context& context, const TensorView& tensor, kernels::ScanArgs& args) const;
     void build_row(const Context& context, const TensorView& tensor, std::int32_t row) const;
 

@@ -6,13 +6,13 @@
 namespace spk {
 namespace {
 
-constexpr std::int32_t kMostOutputs = 1024;    // of a segment
-constexpr std::int32_t kLinearOutputs = 64;    // of a segment, so that threads have something to share
-constexpr std::int32_t kLargestNumber = 65536;  // events are numbered in 16 bits
-constexpr std::int32_t kRunRows = 640;         // weight rows under a kernel row that the first cache still holds
-constexpr std::int32_t kBlock = 256;           // channels of a block, where not all of them
+constexpr std::int32_t kMostOutputs = 1024;       // of a segment
+constexpr std::int32_t kLinearOutputs = 64;       // of a segment, so that threads have something to share
+constexpr std::int32_t kLargestNumber = 65536;    // events are numbered in 16 bits
+constexpr std::int32_t kRunRows = 640;            // weight rows under a kernel row that the first cache still holds
+constexpr std::int32_t kBlock = 256;              // channels of a block, where not all of them
 constexpr std::size_t kMultiplesBytes = 1310720;  // of a layer: about what the second cache holds
-constexpr std::size_t kBandBytes = 65536;      // of accumulators
+constexpr std::size_t kBandBytes = 65536;         // of accumulators
 
 // One task: some output rows of a segment, one slab.
 struct Task {
@@ -51,7 +51,8 @@ void Task::run() const {
     const bool in_place = direct(out);
     const std::size_t acc_step = (in_place ? plan.shape.outputs : slab.width) * sizeof(std::int32_t);
     const auto acc_row = [&](std::int32_t row) {
-        return in_place ? out_row(out, row) : scratch + static_cast<std::size_t>(row - first_row) * outputs() * acc_step;
+        return in_place ? out_row(out, row)
+                        : scratch + static_cast<std::size_t>(row - first_row) * outputs() * acc_step;
     };
     kernels::GatherArgs args{};
     args.acc_step = acc_step;
@@ -135,7 +136,8 @@ void Task::finish(const TensorView& out, std::byte* acc, std::size_t acc_step, s
 void set_segments(const SynapseShape& shape, bool linear, EventGeometry* events) {
     const std::int64_t reach = std::min<std::int64_t>(std::int64_t{shape.kw - 1} * shape.dilation_x + 1, shape.width);
     if (reach * events->numbers() > kLargestNumber) {
-        events->block = static_cast<std::int32_t>(std::max<std::int64_t>((kLargestNumber / reach) >> events->spread, 1));
+        events->block =
+            static_cast<std::int32_t>(std::max<std::int64_t>((kLargestNumber / reach) >> events->spread, 1));
     }
     const std::int64_t columns = kLargestNumber / events->numbers();
     if (!linear && shape.width <= columns && shape.out_width <= kMostOutputs) {
@@ -224,8 +226,14 @@ void run_gather(Context& context, const Op& op, const GatherPlan& plan) {
     context.pool->run(tasks_of_slab * plan.slabs.size(), [&](std::size_t item, std::uint32_t thread) {
         const std::size_t within = item % tasks_of_slab;
         const auto first = static_cast<std::int32_t>(within % bands) * plan.band;
-        const Task task{context, op, plan, plan.slabs[item / tasks_of_slab], static_cast<std::int32_t>(within / bands),
-                        first, std::min(plan.band, rows - first), context.scratch(thread)};
+        const Task task{context,
+                        op,
+                        plan,
+                        plan.slabs[item / tasks_of_slab],
+                        static_cast<std::int32_t>(within / bands),
+                        first,
+                        std::min(plan.band, rows - first),
+                        context.scratch(thread)};
         task.run();
     });
 }

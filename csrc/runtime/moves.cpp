@@ -50,7 +50,8 @@ constexpr std::size_t kPiece = 16384;  // elements of one item of work
 }  // namespace
 
 void run(Context& context, const Op& op, const Add& add) {
-    const TensorView &a = context.tensor(op.inputs[0]), &b = context.tensor(op.inputs[1]), &out = context.tensor(op.output);
+    const TensorView &a = context.tensor(op.inputs[0]), &b = context.tensor(op.inputs[1]),
+                     &out = context.tensor(op.output);
     if (a.size != out.size || b.size != out.size || a.dtype != Dtype::kInt32 || b.dtype != Dtype::kInt32 ||
         out.dtype != Dtype::kInt32) {
         broadcast(context, op.inputs[0], out, add.shifts[0], Rule::kSet);
@@ -101,7 +102,8 @@ void run(Context& context, const Op& op, const Concat& concat) {
     }
 }
 
-// Every output starts at the input's least value; then each kernel position raises those whose window it meets inside the map.
+// Every output starts at the input's least value; then each kernel position raises those whose window it meets inside
+// the map.
 void run(Context& context, const Op& op, const MaxPool& pool) {
     const TensorView &in = context.tensor(op.inputs[0]), &out = context.tensor(op.output);
     const Steps in_steps = steps_of(in), out_steps = steps_of(out);
@@ -115,7 +117,8 @@ void run(Context& context, const Op& op, const MaxPool& pool) {
         bool meets = true;
         for (int axis = 0; axis < 2; ++axis) {
             // Outputs o with 0 <= o * stride + start < size.
-            const std::int32_t start = k[axis] - pool.padding[axis], stride = pool.stride[axis], size = in.dims[axis + 1];
+            const std::int32_t start = k[axis] - pool.padding[axis], stride = pool.stride[axis],
+                               size = in.dims[axis + 1];
             const std::int32_t first = start >= 0 ? 0 : (-start + stride - 1) / stride;
             const std::int32_t end = start >= size ? 0 : std::min((size - 1 - start) / stride + 1, out.dims[axis + 1]);
             meets = meets && first < end;
@@ -199,7 +202,8 @@ void run(Context& context, const Op& op, const Pad& pad) {
 void run(Context& context, const Op& op, const Constant& constant) {
     const TensorView& out = context.tensor(op.output);
     Walk steps;
-    steps.axis(static_cast<std::ptrdiff_t>(out.size), sizeof(std::int32_t), static_cast<std::ptrdiff_t>(element_bytes(out)));
+    steps.axis(static_cast<std::ptrdiff_t>(out.size), sizeof(std::int32_t),
+               static_cast<std::ptrdiff_t>(element_bytes(out)));
     steps.in = reinterpret_cast<const std::byte*>(constant.values);
     steps.out = context.data(out);
     walk(context, steps, Dtype::kInt32, out.dtype, Rule::kSet);

@@ -11,7 +11,8 @@ constexpr std::size_t kPiece = 8192;  // elements of one item of work
 
 bool rows_alike(const Fire& fire) {
     for (std::int32_t row = 1; row < fire.rows; ++row) {
-        if (!std::equal(fire.thresholds, fire.thresholds + fire.count, fire.thresholds + std::size_t(row) * fire.count)) {
+        if (!std::equal(fire.thresholds, fire.thresholds + fire.count,
+                        fire.thresholds + std::size_t(row) * fire.count)) {
             return false;
         }
     }
@@ -24,7 +25,8 @@ bool make_uniform(const Fire& fire, FirePlan* plan) {
     const std::int64_t step = fire.count == 1 ? 1 : std::int64_t{thresholds[1]} - thresholds[0];
     const std::int64_t span = std::int64_t{thresholds[fire.count - 1]} - thresholds[0];
     if (step < 1 || !std::has_single_bit(static_cast<std::uint64_t>(step))) return false;
-    if (span > std::numeric_limits<std::int32_t>::max() || thresholds[0] == std::numeric_limits<std::int32_t>::min()) return false;
+    if (span > std::numeric_limits<std::int32_t>::max() || thresholds[0] == std::numeric_limits<std::int32_t>::min())
+        return false;
     for (std::int32_t k = 1; k < fire.count; ++k) {
         if (std::int64_t{thresholds[k]} - thresholds[k - 1] != step) return false;
     }
@@ -114,9 +116,15 @@ void run_fire(Context& context, const Op& op, const FirePlan& plan) {
         args.shift = plan.shift;
         const kernels::Table& table = *context.kernels;
         switch (plan.form) {
-            case FirePlan::Form::kUniform: bytes ? table.fire_uniform_u8(args) : table.fire_uniform_i32(args); break;
-            case FirePlan::Form::kChannels: bytes ? table.fire_channels_u8(args) : table.fire_channels_i32(args); break;
-            default: bytes ? table.fire_ladder_u8(args) : table.fire_ladder_i32(args); break;
+            case FirePlan::Form::kUniform:
+                bytes ? table.fire_uniform_u8(args) : table.fire_uniform_i32(args);
+                break;
+            case FirePlan::Form::kChannels:
+                bytes ? table.fire_channels_u8(args) : table.fire_channels_i32(args);
+                break;
+            default:
+                bytes ? table.fire_ladder_u8(args) : table.fire_ladder_i32(args);
+                break;
         }
     });
 }

@@ -1,7 +1,7 @@
 // Neurons: fire without state, and with a membrane.
 //
-// Contract: as for synapses, plans are made once. The ladder takes its uniform form where its thresholds are equally spaced by
-// a power of two, which then counts the same for every 32-bit potential.
+// Contract: as for synapses, plans are made once. The ladder takes its uniform form where its thresholds are equally
+// spaced by a power of two, which then counts the same for every 32-bit potential.
 #pragma once
 
 #include <cstdint>

@@ -5,7 +5,8 @@ namespace spk {
 Pool::Pool(std::uint32_t threads) {
     try {
         workers_.reserve(threads - 1);
-        for (std::uint32_t thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { serve(thread); });
+        for (std::uint32_t thread = 1; thread < threads; ++thread)
+            workers_.emplace_back([this, thread] { serve(thread); });
     } catch (...) {
         stop();
         throw;

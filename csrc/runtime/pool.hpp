@@ -1,8 +1,8 @@
 // A few threads that share the items of one task at a time.
 //
-// Contract: threads start in the constructor and end in the destructor; between tasks they sleep. `run` returns when every item
-// is done, the caller working as thread 0; tasks do not nest. Which thread does which item is not determined, so items must
-// write apart from each other. Only the constructor may allocate or throw.
+// Contract: threads start in the constructor and end in the destructor; between tasks they sleep. `run` returns when
+// every item is done, the caller working as thread 0; tasks do not nest. Which thread does which item is not
+// determined, so items must write apart from each other. Only the constructor may allocate or throw.
 #pragma once
 
 #include <atomic>
@@ -16,7 +16,7 @@
 namespace spk {
 
 class Pool {
- public:
+  public:
     explicit Pool(std::uint32_t threads);
     ~Pool();
     Pool(const Pool&) = delete;
@@ -36,7 +36,7 @@ class Pool {
         });
     }
 
- private:
+  private:
     using Call = void (*)(const void* task, std::size_t item, std::uint32_t thread);
 
     void start(std::size_t items, const void* task, Call call);
@@ -47,10 +47,10 @@ class Pool {
     std::vector<std::thread> workers_;
     std::mutex mutex_;
     std::condition_variable wake_, done_;
-    std::uint64_t round_ = 0;       // guarded by mutex_, as are the next two
-    std::uint32_t busy_ = 0;        // workers that have not finished the round
+    std::uint64_t round_ = 0;  // guarded by mutex_, as are the next two
+    std::uint32_t busy_ = 0;   // workers that have not finished the round
     bool stopping_ = false;
-    std::size_t items_ = 0;         // these three change only while no worker is busy
+    std::size_t items_ = 0;  // these three change only while no worker is busy
     const void* task_ = nullptr;
     Call call_ = nullptr;
     std::atomic<std::size_t> next_{0};

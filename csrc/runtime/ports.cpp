@@ -6,18 +6,25 @@ namespace {
 std::size_t element_bytes(PortDtype dtype) {
     switch (dtype) {
         case PortDtype::kUint8:
-        case PortDtype::kInt8: return 1;
-        case PortDtype::kInt16: return 2;
-        default: return 4;
+        case PortDtype::kInt8:
+            return 1;
+        case PortDtype::kInt16:
+            return 2;
+        default:
+            return 4;
     }
 }
 
 void find_range(const kernels::Table& table, PortDtype dtype, kernels::RangeArgs& args) {
     switch (dtype) {
-        case PortDtype::kUint8: return table.range_u8(args);
-        case PortDtype::kInt8: return table.range_i8(args);
-        case PortDtype::kInt16: return table.range_i16(args);
-        default: return table.range_i32(args);
+        case PortDtype::kUint8:
+            return table.range_u8(args);
+        case PortDtype::kInt8:
+            return table.range_i8(args);
+        case PortDtype::kInt16:
+            return table.range_i16(args);
+        default:
+            return table.range_i32(args);
     }
 }
 
@@ -25,10 +32,14 @@ void find_range(const kernels::Table& table, PortDtype dtype, kernels::RangeArgs
 const kernels::Entry<const kernels::CopyArgs>& reader(const kernels::Table& table, PortDtype dtype, Dtype tensor) {
     const bool bytes = tensor == Dtype::kUint8;
     switch (dtype) {
-        case PortDtype::kUint8: return bytes ? table.copy_u8_u8 : table.copy_u8_i32;
-        case PortDtype::kInt8: return bytes ? table.copy_u8_u8 : table.copy_i8_i32;
-        case PortDtype::kInt16: return bytes ? table.copy_i16_u8 : table.copy_i16_i32;
-        default: return bytes ? table.copy_i32_u8 : table.copy_i32_i32;
+        case PortDtype::kUint8:
+            return bytes ? table.copy_u8_u8 : table.copy_u8_i32;
+        case PortDtype::kInt8:
+            return bytes ? table.copy_u8_u8 : table.copy_i8_i32;
+        case PortDtype::kInt16:
+            return bytes ? table.copy_i16_u8 : table.copy_i16_i32;
+        default:
+            return bytes ? table.copy_i32_u8 : table.copy_i32_i32;
     }
 }
 
@@ -51,7 +62,8 @@ kernels::CopyArgs slice(const TensorView& tensor, const PortInfo& port, std::uin
 
 Status check_ports(const Context& context, const Model& model, std::span<const InputBuffer> inputs,
                    std::span<const OutputBuffer> outputs, bool whole) {
-    if (inputs.size() != model.inputs().size()) return {Code::kShape, "expected one buffer for each input", Place::kInput, 0};
+    if (inputs.size() != model.inputs().size())
+        return {Code::kShape, "expected one buffer for each input", Place::kInput, 0};
     if (outputs.size() != model.outputs().size()) {
         return {Code::kShape, "expected one buffer for each output", Place::kOutput, 0};
     }
@@ -78,7 +90,8 @@ Status check_ports(const Context& context, const Model& model, std::span<const I
     return {};
 }
 
-void read_input(const Context& context, const PortInfo& port, InputBuffer buffer, std::uint32_t t, std::uint32_t steps) {
+void read_input(const Context& context, const PortInfo& port, InputBuffer buffer, std::uint32_t t,
+                std::uint32_t steps) {
     const TensorView& tensor = context.tensor(port.tensor);
     kernels::CopyArgs args = slice(tensor, port, steps, element_bytes(port.dtype));
     args.in = buffer.data() + args.in_step * static_cast<std::ptrdiff_t>(args.count) * t;
@@ -86,13 +99,15 @@ void read_input(const Context& context, const PortInfo& port, InputBuffer buffer
     reader(*context.kernels, port.dtype, tensor.dtype)(args);
 }
 
-void write_output(const Context& context, const PortInfo& port, OutputBuffer buffer, std::uint32_t t, std::uint32_t steps) {
+void write_output(const Context& context, const PortInfo& port, OutputBuffer buffer, std::uint32_t t,
+                  std::uint32_t steps) {
     const TensorView& tensor = context.tensor(port.tensor);
     kernels::CopyArgs args = slice(tensor, port, steps, sizeof(std::int32_t));
     std::swap(args.in_step, args.out_step);
     std::swap(args.in_row, args.out_row);
     args.in = context.data(tensor);
-    args.out = reinterpret_cast<std::byte*>(buffer.data()) + args.out_step * static_cast<std::ptrdiff_t>(args.count) * t;
+    args.out =
+        reinterpret_cast<std::byte*>(buffer.data()) + args.out_step * static_cast<std::ptrdiff_t>(args.count) * t;
     tensor.dtype == Dtype::kUint8 ? context.kernels->copy_u8_i32(args) : context.kernels->copy_i32_i32(args);
 }
 

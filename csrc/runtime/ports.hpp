@@ -14,6 +14,7 @@ Status check_ports(const Context& context, const Model& model, std::span<const I
 
 // Copies timestep `t` of `steps` between a buffer and the port's tensor.
 void read_input(const Context& context, const PortInfo& port, InputBuffer buffer, std::uint32_t t, std::uint32_t steps);
-void write_output(const Context& context, const PortInfo& port, OutputBuffer buffer, std::uint32_t t, std::uint32_t steps);
+void write_output(const Context& context, const PortInfo& port, OutputBuffer buffer, std::uint32_t t,
+                  std::uint32_t steps);
 
 }  // namespace spk

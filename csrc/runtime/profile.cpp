@@ -17,8 +17,8 @@ void taps(std::int32_t at, std::int32_t padding, std::int32_t step, std::int32_t
     }
 }
 
-std::uint64_t count_taps(std::int32_t at, std::int32_t padding, std::int32_t step, std::int32_t count, std::int32_t stride,
-                         std::int32_t outputs) {
+std::uint64_t count_taps(std::int32_t at, std::int32_t padding, std::int32_t step, std::int32_t count,
+                         std::int32_t stride, std::int32_t outputs) {
     std::uint64_t total = 0;
     taps(at, padding, step, count, stride, outputs, [&](std::int32_t) { ++total; });
     return total;
@@ -41,7 +41,8 @@ void over_positions(const Context& context, const Op& op, const SynapseShape& sh
             args.in = x_data;
             in.dtype == Dtype::kUint8 ? context.kernels->count_u8(args) : context.kernels->count_i32(args);
             if (args.events == 0) continue;
-            const std::uint64_t tx = count_taps(x, shape.left, shape.dilation_x, shape.kw, shape.stride_x, shape.out_width);
+            const std::uint64_t tx =
+                count_taps(x, shape.left, shape.dilation_x, shape.kw, shape.stride_x, shape.out_width);
             visit(args, x_data, y, x, ty * tx);
         }
     }
@@ -79,12 +80,13 @@ void profile_gather(const Context& context, const Op& op, const GatherPlan& plan
     for (const Slab& slab : plan.slabs) lanes += slab.group == 0 ? static_cast<std::uint64_t>(slab.width) : 0;
     const auto outputs = static_cast<std::uint64_t>(shape.group_outputs);
     const bool folded = plan.folded();
-    over_positions(context, op, shape, folded ? 8 : plan.events.planes, folded,
-                   [&](const kernels::CountArgs& counts, const std::byte*, std::int32_t, std::int32_t, std::uint64_t meets) {
-                       events += counts.events;
-                       profile->sops += counts.magnitude * meets * outputs;
-                       bits += counts.bits * meets;
-                   });
+    over_positions(
+        context, op, shape, folded ? 8 : plan.events.planes, folded,
+        [&](const kernels::CountArgs& counts, const std::byte*, std::int32_t, std::int32_t, std::uint64_t meets) {
+            events += counts.events;
+            profile->sops += counts.magnitude * meets * outputs;
+            bits += counts.bits * meets;
+        });
     profile->adds += bits * outputs;
     profile->lane_adds += bits * lanes;
     profile->events += events;
@@ -102,7 +104,8 @@ void profile_depthwise(const Context& context, const Op& op, const DepthwisePlan
                        std::uint64_t meets) {
                        events += counts.events;
                        profile->sops += counts.magnitude * meets;
-                       profile->adds += plan.planes == 0 ? weight_bits(context, op, shape, x_data, y, x) : counts.bits * meets;
+                       profile->adds +=
+                           plan.planes == 0 ? weight_bits(context, op, shape, x_data, y, x) : counts.bits * meets;
                    });
     std::uint64_t rows = 0;  // kernel rows inside the map, over all output rows
     for (std::int32_t y = 0; y < shape.height; ++y) {

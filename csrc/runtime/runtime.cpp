@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::uint32_t kMostThreads = 256;
 constexpr std::size_t kMostMultiples = 16777216;  // bytes of a whole model's multiples of weights
-constexpr std::size_t kOverread = 64;  // kernels may read so far past a tensor
+constexpr std::size_t kOverread = 64;             // kernels may read so far past a tensor
 
 using Plan = std::variant<std::monostate, GatherPlan, DepthwisePlan, FirePlan>;
 
@@ -43,7 +43,8 @@ const TensorView& input_of(const Program& program, const Op& op) {
     return program.tensors[static_cast<std::size_t>(op.inputs[0])];
 }
 
-// Scratch of the whole runtime: one set of event lists, multiples of small layers' weights, and a piece for each thread.
+// Scratch of the whole runtime: one set of event lists, multiples of small layers' weights, and a piece for each
+// thread.
 struct Scratch {
     std::size_t events = 0, multiples = 0, piece = 0;
     std::vector<bool> folds;  // for each operator
@@ -110,7 +111,8 @@ struct Runtime::Impl {
     void run_phase(Phase phase, std::span<LayerProfile> layers);
     void exchange(std::span<const InputBuffer> inputs, std::uint32_t t, std::uint32_t steps, bool time);
     void deliver(std::span<const OutputBuffer> outputs, std::uint32_t t, std::uint32_t steps, bool time) const;
-    Status run(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs, std::span<LayerProfile> layers);
+    Status run(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs,
+               std::span<LayerProfile> layers);
 };
 
 void Runtime::Impl::make_multiples(std::byte* memory) {
@@ -135,8 +137,8 @@ void Runtime::Impl::execute(std::size_t index) {
         std::visit(
             [&](const auto& params) {
                 using Params = std::decay_t<decltype(params)>;
-                constexpr bool planned = std::is_same_v<Params, Conv2d> || std::is_same_v<Params, Linear> ||
-                                         std::is_same_v<Params, Fire>;
+                constexpr bool planned =
+                    std::is_same_v<Params, Conv2d> || std::is_same_v<Params, Linear> || std::is_same_v<Params, Fire>;
                 if constexpr (!planned) spk::run(context, op, params);
             },
             op.params);
@@ -185,7 +187,8 @@ void Runtime::Impl::exchange(std::span<const InputBuffer> inputs, std::uint32_t 
     }
 }
 
-void Runtime::Impl::deliver(std::span<const OutputBuffer> outputs, std::uint32_t t, std::uint32_t steps, bool time) const {
+void Runtime::Impl::deliver(std::span<const OutputBuffer> outputs, std::uint32_t t, std::uint32_t steps,
+                            bool time) const {
     for (std::size_t i = 0; i < outputs.size(); ++i) {
         const PortInfo& port = model.outputs()[i];
         if (context.tensor(port.tensor).time == time) write_output(context, port, outputs[i], t, steps);
@@ -235,11 +238,13 @@ Status Runtime::create(const Model& model, std::span<std::byte> arena, const Opt
     const std::string_view isa = wanted_isa(options);
     const kernels::Table* table = isa.empty() ? kernels::available()[0] : kernels::find(isa);
     if (table == nullptr) {
-        return {Code::kUnsupported, "this build and CPU do not have the instruction set asked for (isa or PYSPIKE_ISA)"};
+        return {Code::kUnsupported,
+                "this build and CPU do not have the instruction set asked for (isa or PYSPIKE_ISA)"};
     }
     const MemoryPlan plan = memory(model, options);
     if (arena.size() < plan.total()) return {Code::kMemory, "the arena is too small"};
-    if (reinterpret_cast<std::uintptr_t>(arena.data()) % 64 != 0) return {Code::kMemory, "the arena is not aligned to 64 bytes"};
+    if (reinterpret_cast<std::uintptr_t>(arena.data()) % 64 != 0)
+        return {Code::kMemory, "the arena is not aligned to 64 bytes"};
     try {
         auto impl = std::make_unique<Impl>();
         impl->model = model;
@@ -288,7 +293,8 @@ Status Runtime::profile(std::span<const InputBuffer> inputs, std::span<const Out
 Status Runtime::step(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs) {
     Impl& impl = *impl_;
     const std::uint32_t most = impl.program().max_timesteps;
-    if (most != 0 && impl.timestep >= most) return {Code::kRange, "the model is proven for max_timesteps only: reset the stream"};
+    if (most != 0 && impl.timestep >= most)
+        return {Code::kRange, "the model is proven for max_timesteps only: reset the stream"};
     const Status checked = check_ports(impl.context, impl.model, inputs, outputs, false);
     if (!checked.ok()) return checked;
     impl.context.restart_means = true;
@@ -326,7 +332,8 @@ Status Runtime::set_state(std::span<const std::byte> state) {
     StateHeader header;
     std::memcpy(&header, state.data(), sizeof header);
     const std::uint32_t most = impl_->program().max_timesteps;
-    if (header.zero != 0 || (most != 0 && header.timestep > most)) return {Code::kRange, "these bytes are not a state of this model"};
+    if (header.zero != 0 || (most != 0 && header.timestep > most))
+        return {Code::kRange, "these bytes are not a state of this model"};
     impl_->timestep = header.timestep;
     if (impl_->program().state_bytes != 0) {
         std::memcpy(impl_->context.state, state.data() + sizeof header, impl_->program().state_bytes);

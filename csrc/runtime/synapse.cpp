@@ -97,14 +97,15 @@ struct Sums {
     // Whether x in [lo, hi] keeps every sum within 16 bits, whatever part of the weights is met.
     bool fit(std::int64_t lo, std::int64_t hi) const {
         for (std::size_t o = 0; o < positive.size(); ++o) {
-            if (positive[o] * hi + negative[o] * -lo > 32767 || positive[o] * -lo + negative[o] * hi > 32768) return false;
+            if (positive[o] * hi + negative[o] * -lo > 32767 || positive[o] * -lo + negative[o] * hi > 32768)
+                return false;
         }
         return true;
     }
 };
 
 class ChunkPlanner {
- public:
+  public:
     ChunkPlanner(const GatherPlan& plan, const Weights& weights) : plan_(plan) {
         for (const KernelRun& run : plan.runs) sums_.push_back(sums_of(run, weights));
     }
@@ -137,7 +138,7 @@ class ChunkPlanner {
         return chunks;
     }
 
- private:
+  private:
     struct Range {
         std::int64_t lo, hi;
     };

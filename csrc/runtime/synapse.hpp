@@ -1,7 +1,7 @@
 // Convolutions and linear layers by gathering the weights that events select, and depthwise convolutions by masks.
 //
-// Contract: a plan is made once, when a runtime is created, and may use the heap; running it does not. Lanes of 16 bits are used
-// only where the actual weights and the input's range prove that no sum can leave them.
+// Contract: a plan is made once, when a runtime is created, and may use the heap; running it does not. Lanes of 16 bits
+// are used only where the actual weights and the input's range prove that no sum can leave them.
 #pragma once
 
 #include <cstddef>
@@ -37,15 +37,15 @@ struct Chunk {
     std::int32_t first_run = 0, runs = 0;
     std::int32_t top = 0, low = 0;  // bit-planes, or twice the same digit
     std::int32_t shift = 0;         // what plane `low` is worth
-    bool wide = false;  // lanes of 32 bits
+    bool wide = false;              // lanes of 32 bits
 };
 
 inline constexpr std::int32_t kChunkRuns = 32;  // at most in a chunk
 
 struct Slab {
-    std::int32_t group = 0, first = 0;     // output within the group
-    std::int32_t width = 0, used = 0;      // lanes, and outputs among them
-    std::int64_t first_weight = 0;         // of the slab, in bytes
+    std::int32_t group = 0, first = 0;  // output within the group
+    std::int32_t width = 0, used = 0;   // lanes, and outputs among them
+    std::int64_t first_weight = 0;      // of the slab, in bytes
 };
 
 // The output grid: (acc << shift) + bias, for each channel.
@@ -72,7 +72,7 @@ struct GatherPlan {
 
 struct DepthwisePlan {
     SynapseShape shape;
-    std::int32_t planes = 1;  // 0: the input takes the way for any range
+    std::int32_t planes = 1;             // 0: the input takes the way for any range
     std::int32_t band = 1, segment = 1;  // output rows and columns of one task
     std::int32_t kernel_rows = 1;        // at once
     Grid grid;

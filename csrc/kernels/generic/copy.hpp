@@ -69,7 +69,8 @@ SPK_INLINE void over_byte_rows(const CopyArgs& args) {
     auto* out = static_cast<std::uint8_t*>(args.out);
     for (std::size_t row = 0; row < args.rows; ++row) {
         std::size_t i = 0;
-        for (; i + kVectorBytes <= args.count; i += kVectorBytes) store8(out + i, Rule{}(load8(out + i), load8(in + i)));
+        for (; i + kVectorBytes <= args.count; i += kVectorBytes)
+            store8(out + i, Rule{}(load8(out + i), load8(in + i)));
         for (; i < args.count; ++i) out[i] = static_cast<std::uint8_t>(Rule{}(out[i], std::uint32_t{in[i]}));
         in = moved(in, args.in_row);
         out = moved(out, args.out_row);
@@ -103,11 +104,11 @@ SPK_INLINE void convert_rows(const CopyArgs& args) {
 
 }  // namespace spk::kernels::SPK_ISA
 
-#define SPK_COPY(name, body)                                           \
+#define SPK_COPY(name, body)                                               \
     SPK_SYNAPSE void SPK_ENTRY(name)(const spk::kernels::CopyArgs& args) { \
-        using namespace spk::kernels;                                  \
-        using namespace spk::kernels::SPK_ISA;                         \
-        body(args);                                                    \
+        using namespace spk::kernels;                                      \
+        using namespace spk::kernels::SPK_ISA;                             \
+        body(args);                                                        \
     }
 
 SPK_COPY(copy_u8_u8, over_byte_rows<SetBytes>)

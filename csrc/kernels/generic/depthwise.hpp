@@ -1,5 +1,5 @@
-// Depthwise convolutions: all channels of a block at once, the input's bit-planes as masks of the weights. Every plane has
-// its own sums of 16 bits (the caller proves that they fit); they meet by doubling when a pixel is done.
+// Depthwise convolutions: all channels of a block at once, the input's bit-planes as masks of the weights. Every plane
+// has its own sums of 16 bits (the caller proves that they fit); they meet by doubling when a pixel is done.
 //
 // Integers of any range go the other way about: the bit-planes of the weights, eight whatever the input, select inputs.
 
@@ -77,7 +77,8 @@ SPK_INLINE v32 weigh(const WideDepthwiseArgs& args, const X* x_row, const char* 
             sums[0] = sums[0] + value * bits;  // what must never be here: the addition-only test has to find it
 #else
 #pragma GCC unroll 8
-            for (int plane = 0; plane < 8; ++plane) sums[plane] = sums[plane] + (value & ((bits << (31 - plane)) >> 31));
+            for (int plane = 0; plane < 8; ++plane)
+                sums[plane] = sums[plane] + (value & ((bits << (31 - plane)) >> 31));
 #endif
             x = moved(x, static_cast<std::ptrdiff_t>(args.tap_step));
             weights += args.weight_tap_step;

@@ -1,6 +1,7 @@
 // Every spiking neuron: how many thresholds a potential reaches, without state and with a membrane.
 //
-// A count is D less the thresholds that lie above the potential: a comparison gives -1 where it holds, so counting is adding.
+// A count is D less the thresholds that lie above the potential: a comparison gives -1 where it holds, so counting is
+// adding.
 
 #include "kernels/generic/cells.hpp"
 
@@ -74,11 +75,11 @@ SPK_INLINE void fire_uniform(const FireArgs& args) {
 
 }  // namespace spk::kernels::SPK_ISA
 
-#define SPK_FIRE(name, Args, body)                             \
+#define SPK_FIRE(name, Args, body)                                     \
     SPK_SYNAPSE void SPK_ENTRY(name)(const spk::kernels::Args& args) { \
-        using namespace spk::kernels;                          \
-        using namespace spk::kernels::SPK_ISA;                 \
-        body(args);                                            \
+        using namespace spk::kernels;                                  \
+        using namespace spk::kernels::SPK_ISA;                         \
+        body(args);                                                    \
     }
 
 SPK_FIRE(fire_ladder_u8, FireArgs, fire_ladder<std::uint8_t>)

@@ -1,10 +1,10 @@
-// Weighted sums by additions: each event adds the row of weights that it meets, bit-plane by bit-plane, and the planes are
-// combined by doubling (Horner), from the top one down.
+// Weighted sums by additions: each event adds the row of weights that it meets, bit-plane by bit-plane, and the planes
+// are combined by doubling (Horner), from the top one down.
 //
 // Folded kernels take an event's whole value (or digit) at once: their rows are multiples of weights, made beforehand.
 //
-// A slab of `outputs` (64, 32 or 16) lies in one row of bytes, so that an event's row is found with one shift. Lanes have 16
-// bits where the caller has proven the sums to fit, else 32.
+// A slab of `outputs` (64, 32 or 16) lies in one row of bytes, so that an event's row is found with one shift. Lanes
+// have 16 bits where the caller has proven the sums to fit, else 32.
 
 namespace spk::kernels::SPK_ISA {
 
@@ -94,8 +94,8 @@ SPK_INLINE const char* row_or_zero(const char* row, bool is_there) {
     return reinterpret_cast<const char*>((there & mask) | (zero & ~mask));
 }
 
-// One run of one list: the events [begin, end). The last one to three of them are three rows always, zeros where there is
-// no event: a branch on how many there are could not be predicted.
+// One run of one list: the events [begin, end). The last one to three of them are three rows always, zeros where there
+// is no event: a branch on how many there are could not be predicted.
 template <typename Lanes>
 SPK_INLINE void add_run(Lanes& lanes, const std::uint16_t* begin, const std::uint16_t* end, const char* base) {
     constexpr int kShift = __builtin_ctz(static_cast<unsigned>(Lanes::kRowBytes));

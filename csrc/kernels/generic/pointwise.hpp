@@ -110,17 +110,17 @@ SPK_INLINE void range_of_vectors(RangeArgs& args) {
 
 }  // namespace spk::kernels::SPK_ISA
 
-#define SPK_POINTWISE(name, Args, body)                  \
-    SPK_SYNAPSE void SPK_ENTRY(name)(spk::kernels::Args& args) { \
-        using namespace spk::kernels;                    \
-        using namespace spk::kernels::SPK_ISA;           \
-        body(args);                                      \
+#define SPK_POINTWISE(name, Args, body)                           \
+    SPK_SYNAPSE void SPK_ENTRY(name)(spk::kernels::Args & args) { \
+        using namespace spk::kernels;                             \
+        using namespace spk::kernels::SPK_ISA;                    \
+        body(args);                                               \
     }
-#define SPK_POINTWISE_CONST(name, Args, body)                  \
+#define SPK_POINTWISE_CONST(name, Args, body)                          \
     SPK_SYNAPSE void SPK_ENTRY(name)(const spk::kernels::Args& args) { \
-        using namespace spk::kernels;                          \
-        using namespace spk::kernels::SPK_ISA;                 \
-        body(args);                                            \
+        using namespace spk::kernels;                                  \
+        using namespace spk::kernels::SPK_ISA;                         \
+        body(args);                                                    \
     }
 
 SPK_POINTWISE_CONST(add_i32, AddArgs, add)

@@ -74,8 +74,8 @@ SPK_INLINE void scan(ScanArgs& args) {
 }
 
 // Appends the digits of eight integers; `valid` says which of them belong to the block.
-SPK_INLINE std::uint16_t* append_digits(const std::uint8_t* x, const DigitArgs& args, std::int32_t shift, eight16 numbers,
-                                        std::uint32_t valid, std::uint16_t* to) {
+SPK_INLINE std::uint16_t* append_digits(const std::uint8_t* x, const DigitArgs& args, std::int32_t shift,
+                                        eight16 numbers, std::uint32_t valid, std::uint16_t* to) {
     const auto lowest = static_cast<std::uint16_t>((1u << args.bits) - 1);
     const eight16 digits = (widen_eight(x) >> shift) & lowest;
     const std::uint32_t mask = nonzero_mask(digits) & valid;
@@ -115,9 +115,5 @@ SPK_INLINE void scan_digits(DigitArgs& args) {
 }  // namespace spk::kernels::SPK_ISA
 
 SPK_SYNAPSE void SPK_ENTRY(scan_digits)(spk::kernels::DigitArgs& args) { spk::kernels::SPK_ISA::scan_digits(args); }
-SPK_SYNAPSE void SPK_ENTRY(scan_u8)(spk::kernels::ScanArgs& args) {
-    spk::kernels::SPK_ISA::scan<std::uint8_t>(args);
-}
-SPK_SYNAPSE void SPK_ENTRY(scan_i32)(spk::kernels::ScanArgs& args) {
-    spk::kernels::SPK_ISA::scan<std::int32_t>(args);
-}
+SPK_SYNAPSE void SPK_ENTRY(scan_u8)(spk::kernels::ScanArgs& args) { spk::kernels::SPK_ISA::scan<std::uint8_t>(args); }
+SPK_SYNAPSE void SPK_ENTRY(scan_i32)(spk::kernels::ScanArgs& args) { spk::kernels::SPK_ISA::scan<std::int32_t>(args); }

@@ -1,6 +1,6 @@
-// The vector type that the algorithms are written over, from the compiler's vector extension: the part all instruction sets
-// share. An instruction set's vector.hpp defines SPK_ISA (a namespace and a part of the kernels' names) and SPK_VECTOR_BYTES,
-// includes this, and adds what widens and narrows lanes and gathers bits.
+// The vector type that the algorithms are written over, from the compiler's vector extension: the part all instruction
+// sets share. An instruction set's vector.hpp defines SPK_ISA (a namespace and a part of the kernels' names) and
+// SPK_VECTOR_BYTES, includes this, and adds what widens and narrows lanes and gathers bits.
 #pragma once
 
 #include <cstddef>

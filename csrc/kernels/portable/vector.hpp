@@ -33,7 +33,9 @@ SPK_INLINE v16 widen_counts(const void* from) {
 template <bool upper>
 SPK_INLINE v32 widen(v16 value) {
     constexpr int k = upper ? 4 : 0;
-    return reinterpret_cast<v32>(__builtin_shufflevector(value, value, k, k, k + 1, k + 1, k + 2, k + 2, k + 3, k + 3)) >> 16;
+    return reinterpret_cast<v32>(
+               __builtin_shufflevector(value, value, k, k, k + 1, k + 1, k + 2, k + 2, k + 3, k + 3)) >>
+           16;
 }
 
 // kLanes32 counts as 32 bits each.
