@@ -225,8 +225,9 @@ def cast(reader: Reader, node: Node) -> None:
     if value in reader.integers:
         exact |= {onnx.TensorProto.FLOAT16}
     if target not in exact:
+        wanted = onnx.TensorProto.DataType.Name(target)
         raise Refused(
-            f"a cast to {onnx.TensorProto.DataType.Name(target)} would round: only casts to float (of integers to float16 too) are understood"
+            f"a cast to {wanted} would round: only casts to float (of integers to float16 too) are understood"
         )
     if value in reader.integers:
         shape = reader.shapes[value]

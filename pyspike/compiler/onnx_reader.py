@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pyspike.compiler.program import Fixed, FloatOp, Floor, Program, Result, Shape, Source, Step
+from pyspike.compiler.program import Fixed, FloatOp, Floor, Program, Result, Shape, Source, Step, require_finite
 from pyspike.errors import ShapeError, UnsupportedOpError, missing_extra
 
 try:
@@ -132,7 +132,8 @@ class Reader:
 def read(model: onnx.ModelProto, shapes: Mapping[str, Shape] | None = None) -> Program:
     """The float program of `model`; `shapes` overrides declared input shapes by name ("" stands for any).
 
-    Raises `UnsupportedOpError` naming every node that cannot be compiled, `ShapeError` for inputs of unknown size.
+    Raises `UnsupportedOpError` naming every node that cannot be compiled, `ShapeError` for inputs of unknown size,
+    `RangeError` naming nodes whose constants are not finite.
     """
     from pyspike.compiler.onnx_ops import HANDLERS
     from pyspike.compiler.patterns import find_rounds
@@ -170,6 +171,7 @@ def read(model: onnx.ModelProto, shapes: Mapping[str, Shape] | None = None) -> P
         raise UnsupportedOpError(
             f"{len(refused)} node{'s' * (len(refused) > 1)} cannot be compiled: " + "; ".join(refused)
         )
+    require_finite(program)
     return program
 
 

@@ -99,9 +99,9 @@ def through_moves(w, y):
     pooled = w.node("MaxPool", [y], (1, 3, 5, 5), kernel_shape=[2, 2])
     large = w.node("Resize", [pooled, "", w.constant(np.array([1.0, 1, 2, 2]))], (1, 3, 10, 10), mode="nearest",
                    coordinate_transformation_mode="asymmetric", nearest_mode="floor")  # fmt: skip
-    part = w.node("Split", [large, w.constant(np.array([2, 1]))], (1, 2, 10, 10), axis=1)
-    w.nodes[-1].output.append("rest")
-    joined = w.node("Concat", [part, large], (1, 5, 10, 10), axis=1)
+    w.node("Split", [large, w.constant(np.array([1, 2]))], (1, 1, 10, 10), axis=1)
+    w.nodes[-1].output.append("rest")  # channels 1 and 2
+    joined = w.node("Concat", ["rest", large], (1, 5, 10, 10), axis=1)
     return [w.fire(joined, 4)]
 
 
@@ -111,7 +111,9 @@ def test_max_pool_upsample_slice_and_concat_let_it_pass():
     assert is_bare(graph)
     (fire,) = (node.op for node in graph.nodes if isinstance(node.op, Fire))
     assert len(fire.thresholds) == 5
-    assert fire.thresholds[0].tolist() == fire.thresholds[2].tolist()  # the same channel of the convolution
+    ladders = fire.thresholds.tolist()
+    assert ladders[:2] == ladders[3:]  # channels 1 and 2, sliced and whole
+    assert ladders[2] != ladders[3] != ladders[4]
 
 
 def into_a_membrane(w, y):
