@@ -22,7 +22,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 NATIVE_SOURCES := CMakeLists.txt $(wildcard cmake/*) $(shell find csrc -type f 2>/dev/null)
-LINTED_CXX := $(shell find csrc examples -name '*.hpp' -o -name '*.cpp' -o -name '*.h' 2>/dev/null)
+LINTED_CXX := $(shell find csrc examples fuzz -name '*.hpp' -o -name '*.cpp' -o -name '*.h' 2>/dev/null)
 
 # The module is built without build isolation, so that a second build compiles only what changed.
 install = $(PIP) --no-build-isolation --editable '.[$(1)]'
