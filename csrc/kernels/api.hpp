@@ -78,6 +78,26 @@ struct DigitArgs {
     std::uint32_t count;     // in: where the first list starts; out: where the last one ends
 };
 
+// One kernel row of a look-up: the input row it lies on, and multiples 0 to 15 of its weights.
+struct LookupRow {
+    const std::uint8_t* x;        // column 0
+    const multiple_t* multiples;  // [byte under the kernel row][16][outputs]
+};
+
+// acc[pixel][o] (+)= sum over rows and bytes of the window of byte * weights[byte][o]: the two digits of a byte select
+// one multiple each, so that the work is the same whatever the bytes are. Columns come as bytes, all channels of one
+// together.
+struct LookupArgs {
+    const LookupRow* rows;
+    std::size_t row_count;
+    acc_t* acc;                          // of the first output
+    std::size_t acc_step;                // from one output to the next
+    std::size_t pixels;                  // outputs
+    std::ptrdiff_t first;                // byte of the first output's window; may lie outside
+    std::ptrdiff_t stride, span, width;  // bytes: between windows, of a window, of the input row
+    bool add;                            // add to acc, else set it
+};
+
 // Multiples of rows of weights, made by additions: out[row][v - 1][o] = weights[row][o] * v for v in 1..count.
 struct MultiplesArgs {
     const weight_t* weights;  // [rows][width]

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "runtime/synapse.hpp"
 
@@ -42,6 +43,7 @@ struct Task {
     void run() const;
     const Kernel& kernel_of(const kernels::Table& table, bool wide, std::int32_t width) const;
     void gather_row(const Chunk& chunk, std::int32_t row, kernels::GatherArgs* args) const;
+    void look_row_up(const Chunk& chunk, std::int32_t row, const kernels::GatherArgs& gather) const;
     std::size_t event_rows(const Chunk& chunk, std::int32_t row, kernels::EventRow* rows_out) const;
     void finish(const TensorView& out, std::byte* acc, std::size_t acc_step, std::int32_t row) const;
 };
@@ -65,7 +67,7 @@ void Task::run() const {
         for (std::int32_t row = first_row; row < first_row + rows; ++row) {
             args.acc = reinterpret_cast<kernels::acc_t*>(acc_row(row));
             args.add = &chunk != plan.chunks.data();
-            gather_row(chunk, row, &args);
+            plan.looked_up() ? look_row_up(chunk, row, args) : gather_row(chunk, row, &args);
         }
     }
     for (std::int32_t row = first_row; row < first_row + rows; ++row) {
@@ -110,6 +112,39 @@ void Task::gather_row(const Chunk& chunk, std::int32_t row, kernels::GatherArgs*
     args->shift = chunk.shift;
     args->negate = plan.is_signed && chunk.top == plan.events.planes - 1;
     kernel_of(*context.kernels, chunk.wide, slab.width)(*args);
+}
+
+void Task::look_row_up(const Chunk& chunk, std::int32_t row, const kernels::GatherArgs& gather) const {
+    const SynapseShape& shape = plan.shape;
+    const std::int32_t image = row / shape.out_height, y = row % shape.out_height * shape.stride_y - shape.top;
+    const auto row_bytes = static_cast<std::ptrdiff_t>(shape.width) * shape.channels;
+    const auto* x = reinterpret_cast<const std::uint8_t*>(context.data(op.inputs[0]));
+    std::array<kernels::LookupRow, kChunkRuns> rows_up;
+    kernels::LookupArgs args{};
+    args.rows = rows_up.data();
+    for (std::int32_t i = chunk.first_run; i < chunk.first_run + chunk.runs; ++i) {
+        const KernelRun& run = plan.runs[static_cast<std::size_t>(i)];
+        const std::int32_t in_y = y + run.ky * shape.dilation_y;
+        if (in_y < 0 || in_y >= shape.height) continue;
+        const std::byte* multiples =
+            plan.multiples + (slab.first_weight + run.first_row * slab.width) * plan.lane_bytes();
+        rows_up[args.row_count++] = {x + (static_cast<std::ptrdiff_t>(image) * shape.height + in_y) * row_bytes,
+                                     reinterpret_cast<const kernels::multiple_t*>(multiples)};
+    }
+    if (args.row_count == 0 && gather.add) return;
+    args.acc = gather.acc;
+    args.acc_step = gather.acc_step;
+    args.pixels = gather.pixels;
+    args.first = -static_cast<std::ptrdiff_t>(shape.left) * shape.channels;
+    args.stride = static_cast<std::ptrdiff_t>(shape.stride_x) * shape.channels;
+    args.span = static_cast<std::ptrdiff_t>(shape.kw) * shape.channels;
+    args.width = row_bytes;
+    args.add = gather.add;
+    const kernels::Table& table = *context.kernels;
+    const auto& kernel = slab.width == 64   ? table.lookup16_w64
+                         : slab.width == 32 ? table.lookup16_w32
+                                            : table.lookup16_w16;
+    kernel(args);
 }
 
 const Task::Kernel& Task::kernel_of(const kernels::Table& table, bool wide, std::int32_t width) const {
@@ -195,13 +230,17 @@ bool can_fold(const SynapseShape& shape, const TensorView& input, bool linear) {
 
 void make_multiples(const kernels::Table& table, const Op& op, std::byte* memory, GatherPlan* plan) {
     plan->multiples = memory;
+    // A digit 0 has no row in a list; a look-up has one for it, the first, which is zero.
+    const std::int64_t zero_rows = plan->looked_up() ? 1 : 0;
+    if (plan->looked_up()) std::memset(memory, 0, multiples_bytes(plan->shape, plan->events));
     for (const Slab& slab : plan->slabs) {
         kernels::MultiplesArgs args{};
         args.weights = reinterpret_cast<const kernels::weight_t*>(synapse_of(op).weight.data) + slab.first_weight;
-        args.multiples = reinterpret_cast<kernels::multiple_t*>(memory + slab.first_weight * plan->lane_bytes());
+        args.multiples = reinterpret_cast<kernels::multiple_t*>(memory + slab.first_weight * plan->lane_bytes()) +
+                         zero_rows * slab.width;
         args.rows = static_cast<std::size_t>(plan->shape.kh) * plan->shape.kw * plan->shape.group_inputs;
         args.width = static_cast<std::size_t>(slab.width);
-        args.count = std::size_t{1} << plan->events.spread;
+        args.count = (std::size_t{1} << plan->events.spread) - static_cast<std::size_t>(zero_rows);
         args.row_step = args.width * static_cast<std::size_t>(plan->lane_bytes());
         table.multiples(args);
     }
@@ -219,7 +258,7 @@ std::size_t gather_scratch(const SynapseShape& shape, const EventGeometry& event
 }
 
 void run_gather(Context& context, const Op& op, const GatherPlan& plan) {
-    context.events.require(context, op.inputs[0], plan.events);
+    if (!plan.looked_up()) context.events.require(context, op.inputs[0], plan.events);
     const std::int32_t rows = plan.shape.batch * plan.shape.out_height;
     const std::int32_t bands = (rows + plan.band - 1) / plan.band;
     const std::size_t tasks_of_slab = static_cast<std::size_t>(bands) * plan.events.segments;

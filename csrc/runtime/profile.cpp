@@ -48,6 +48,18 @@ void over_positions(const Context& context, const Op& op, const SynapseShape& sh
     }
 }
 
+// Pairs of an input and a kernel position that meet inside the map, whatever the input holds; one group.
+std::uint64_t all_taps(const SynapseShape& shape) {
+    std::uint64_t rows = 0, columns = 0;
+    for (std::int32_t y = 0; y < shape.height; ++y) {
+        rows += count_taps(y, shape.top, shape.dilation_y, shape.kh, shape.stride_y, shape.out_height);
+    }
+    for (std::int32_t x = 0; x < shape.width; ++x) {
+        columns += count_taps(x, shape.left, shape.dilation_x, shape.kw, shape.stride_x, shape.out_width);
+    }
+    return rows * columns * static_cast<std::uint64_t>(shape.batch) * static_cast<std::uint64_t>(shape.channels);
+}
+
 std::uint64_t touched(const Context& context, const Op& op) {
     return context.tensor(op.inputs[0]).bytes + context.tensor(op.output).bytes;
 }
@@ -87,6 +99,7 @@ void profile_gather(const Context& context, const Op& op, const GatherPlan& plan
             profile->sops += counts.magnitude * meets * outputs;
             bits += counts.bits * meets;
         });
+    if (plan.looked_up()) bits = 2 * all_taps(shape);
     profile->adds += bits * outputs;
     profile->lane_adds += bits * lanes;
     profile->events += events;

@@ -122,6 +122,17 @@ class ChunkPlanner {
         return chunks;
     }
 
+    // Both digits at once; none at all where a run's sums may leave 16 bits.
+    std::vector<Chunk> lookup_chunks() const {
+        const Range range{0, 15};
+        std::vector<Chunk> chunks;
+        for (const Sums& sums : sums_) {
+            if (!sums.fit(range.lo, range.hi)) return {};
+        }
+        cut(0, 0, &range, &chunks);
+        return chunks;
+    }
+
     // One pass for each digit; none at all where a run's sums may leave 16 bits.
     std::vector<Chunk> digit_chunks(const TensorView& input) const {
         std::vector<Chunk> chunks;
@@ -220,7 +231,8 @@ GatherPlan plan_gather(const Program& program, const Op& op, bool fold) {
     if (fold) {
         plan.events = folded_geometry(plan.shape, input, linear);
         plan.runs = plan_runs(plan.shape, plan.events);
-        plan.chunks = ChunkPlanner(plan, synapse.weight).digit_chunks(input);
+        const ChunkPlanner planner(plan, synapse.weight);
+        plan.chunks = plan.looked_up() ? planner.lookup_chunks() : planner.digit_chunks(input);
     }
     if (plan.chunks.empty()) {
         plan.events = event_geometry(plan.shape, input, linear);

@@ -66,6 +66,8 @@ struct GatherPlan {
     std::int32_t band = 1;  // output rows that visit a chunk's weights together
 
     bool folded() const { return events.digit_bits != 0; }
+    // Bytes of one group, all of whose columns lie side by side, are looked up digit by digit instead of listed.
+    bool looked_up() const { return folded() && events.planes == 2 && shape.groups == 1 && events.segments == 1; }
     // Bytes of one lane of weights of one input.
     std::int64_t lane_bytes() const { return folded() ? std::int64_t{2} << events.spread : 1; }
 };
