@@ -145,6 +145,23 @@ def test_counts_divided_by_d_scale_the_next_weights():
     assert (steps[-1].op.weight == 0.25).all()
 
 
+def test_a_border_is_scaled_when_a_factor_passes_it(tmp_path):
+    """n / 4 bordered by 1/2 is n bordered by 2, over 4."""
+    writer, x = started(2, 4)
+    counts = writer.fire(writer.conv(x, np.ones((2, 2, 1, 1)) / 64), 4)
+    share = writer.node("Div", [counts, writer.constant(np.array(4.0))], writer.shapes[counts])
+    pads = writer.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1]))
+    padded = writer.node("Pad", [share, pads, writer.constant(np.array(0.5))], (1, 2, 6, 6))
+    model = writer.model([writer.conv(padded, RNG.integers(-9, 9, (3, 2, 3, 3)) / 8)])
+    (pad,) = (s.op for s in fold(read(model)).steps if isinstance(s.op, Pad))
+    assert pad.value == 2
+    report = compile(model, tmp_path / "m.spk")
+    pixels = {"x": np.random.default_rng(0).integers(0, 256, (1, 2, 4, 4), dtype=np.uint8)}
+    (expected,) = onnxruntime_outputs(model, pixels).values()
+    (found,) = reals(report.graph, pixels).values()
+    assert (found == expected).all()
+
+
 def test_a_share_that_others_read_too_is_split():
     writer, x = started(2, 4)
     counts = writer.fire(writer.conv(x, np.ones((2, 2, 1, 1)) / 64), 4)

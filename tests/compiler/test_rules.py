@@ -8,7 +8,7 @@ import pytest
 from pyspike.compiler import compile, lower
 from pyspike.errors import RangeError
 from pyspike.ops import Align, Conv2d, Linear
-from tests.compiler.networks import Writer
+from tests.compiler.networks import Writer, onnxruntime_outputs, reals
 
 
 def one_linear(weight, bias=None, dtype="uint8", **options):
@@ -89,6 +89,19 @@ def test_f_follows_the_inputs_grid():
     assert out.scale.f == 14
     assert op.shift.tolist() == [0]
     assert (out.lo, out.hi) == (-100, 100)
+
+
+def test_a_calibrated_float_input_is_integers_on_its_grid():
+    writer = Writer()
+    rng = np.random.default_rng(4)
+    x = writer.input("x", (2, 3), "float32")
+    y = writer.node("Gemm", [x, writer.constant(rng.integers(-31, 32, (4, 3)) / 8)], (2, 4), transB=1)
+    model = writer.model([y, writer.fire(y, 8, half_even=1)])
+    graph = lower(model, calibration={"x": (-500, 500, 5)})
+    integers = rng.integers(-500, 501, (2, 3))
+    expected = onnxruntime_outputs(model, {"x": np.ldexp(integers, -5).astype(np.float32)})
+    for name, values in reals(graph, {"x": integers.astype(np.int16)}).items():
+        assert (values == expected[name]).all()
 
 
 def test_an_input_too_fine_is_aligned_before_its_sums_leave_int32(tmp_path):

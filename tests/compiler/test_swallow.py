@@ -136,6 +136,18 @@ def test_other_readers_keep_bias_and_shift(ending):
     assert not is_bare(built(ending))
 
 
+def test_a_linear_output_keeps_bias_and_shift():
+    """No transpose stands between it and the port."""
+    writer = Writer()
+    x = writer.cast(writer.input("x", (1, 2)))
+    inputs = [x, writer.constant(np.array([[0.5, 1.0]])), writer.constant(np.array([0.25]))]
+    y = writer.node("Gemm", inputs, (1, 1), transB=1)
+    graph = lower(writer.model([y, writer.fire(y, 4)]))
+    (synapse,) = (node.op for node in graph.nodes if isinstance(node.op, Linear))
+    assert synapse.bias.tolist() == [1024]
+    assert graph.tensors[graph.outputs[0].tensor].scale.f == 12
+
+
 def test_a_synapse_read_by_several_fires_is_swallowed_by_each():
     graph = built(lambda w, y: [w.fire(y, 4, half_even=1), w.fire(y, 2, theta=0.5)])
     assert is_bare(graph)
