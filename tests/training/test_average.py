@@ -20,7 +20,10 @@ CONFIG = replace(Config(), classes=CLASSES, width=64, height=64, batch=3)
 def test_statistics_are_those_of_one_epoch(tmp_path: Path) -> None:
     samples = letterboxed(read_split(write_scenes(tmp_path / "data"), "train", CLASSES), 64, 64)
     torch.manual_seed(0)
-    model = SpikeYOLO(width=0.0625, num_classes=2, box_channels=8, class_channels=8).eval()
+    model = SpikeYOLO(width=0.0625, num_classes=2, box_channels=8, class_channels=8).train()
+    with torch.no_grad():
+        model(torch.rand(2, 3, 64, 64) * 9)  # statistics of other data, to be forgotten
+    model.eval()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     fresh = recalibrated(model, samples, CONFIG)
     assert not fresh.training
