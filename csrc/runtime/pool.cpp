@@ -1,6 +1,29 @@
 #include "runtime/pool.hpp"
 
 namespace spk {
+namespace {
+
+constexpr int kPatience = 1000;  // looks at a condition before a thread sleeps on it
+
+void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#else
+    std::this_thread::yield();
+#endif
+}
+
+// Whether `holds` became true soon: operators follow each other faster than threads fall asleep and wake.
+template <typename Condition>
+bool soon(const Condition& holds) {
+    for (int look = 0; look < kPatience; ++look) {
+        if (holds()) return true;
+        pause();
+    }
+    return false;
+}
+
+}  // namespace
 
 Pool::Pool(std::uint32_t threads) {
     try {
@@ -25,19 +48,22 @@ void Pool::stop() {
 }
 
 void Pool::start(std::size_t items, const void* task, Call call) {
+    items_ = items;
+    task_ = task;
+    call_ = call;
+    next_.store(0, std::memory_order_relaxed);
     {
         const std::lock_guard lock(mutex_);
-        items_ = items;
-        task_ = task;
-        call_ = call;
-        next_.store(0, std::memory_order_relaxed);
-        busy_ = static_cast<std::uint32_t>(workers_.size());
-        ++round_;
+        const std::uint64_t round = (state_.load(std::memory_order_relaxed) / kRound + 1) * kRound;
+        state_.store(round | kOpen, std::memory_order_release);
     }
     wake_.notify_all();
     work(0);
+    state_.fetch_and(~kOpen, std::memory_order_acq_rel);
+    const auto done = [this] { return working(state_.load(std::memory_order_acquire)) == 0; };
+    if (soon(done)) return;
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [this] { return busy_ == 0; });
+    done_.wait(lock, done);
 }
 
 void Pool::work(std::uint32_t thread) {
@@ -48,17 +74,35 @@ void Pool::work(std::uint32_t thread) {
     }
 }
 
+// Takes part in the latest round, where it is open and not the one seen last.
+bool Pool::join(std::uint64_t* seen) {
+    std::uint64_t state = state_.load(std::memory_order_acquire);
+    while ((state & kOpen) != 0 && state / kRound != *seen) {
+        if (state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) {
+            *seen = state / kRound;
+            return true;
+        }
+    }
+    return false;
+}
+
 void Pool::serve(std::uint32_t thread) {
     std::uint64_t seen = 0;
-    std::unique_lock lock(mutex_);
     for (;;) {
-        wake_.wait(lock, [&] { return stopping_ || round_ != seen; });
-        if (stopping_) return;
-        seen = round_;
-        lock.unlock();
-        work(thread);
-        lock.lock();
-        if (--busy_ == 0) done_.notify_one();
+        bool joined = false;
+        const auto called = [&] { return stopping_.load() || (joined = join(&seen)); };
+        if (!soon(called)) {
+            std::unique_lock lock(mutex_);
+            wake_.wait(lock, called);
+        }
+        if (joined) {
+            work(thread);
+            if (working(state_.fetch_sub(1, std::memory_order_acq_rel)) == 1) {
+                const std::lock_guard lock(mutex_);
+                done_.notify_one();
+            }
+        }
+        if (stopping_.load()) return;
     }
 }
 

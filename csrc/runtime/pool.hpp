@@ -1,8 +1,9 @@
 // A few threads that share the items of one task at a time.
 //
-// Contract: threads start in the constructor and end in the destructor; between tasks they sleep. `run` returns when
-// every item is done, the caller working as thread 0; tasks do not nest. Which thread does which item is not
-// determined, so items must write apart from each other. Only the constructor may allocate or throw.
+// Contract: threads start in the constructor and end in the destructor; between tasks they sleep, after waiting a few
+// dozen microseconds for the next one. A worker that comes too late is not waited for. `run` returns when every item is
+// done, the caller working as thread 0; tasks do not nest. Which thread does which item is not determined, so items
+// must write apart from each other. Only the constructor may allocate or throw.
 #pragma once
 
 #include <atomic>
@@ -44,13 +45,19 @@ class Pool {
     void serve(std::uint32_t thread);
     void stop();
 
+    // Rounds: the number of the latest in the upper half; whether workers may still join it; how many are at work on
+    // it.
+    static constexpr std::uint64_t kRound = std::uint64_t{1} << 32, kOpen = std::uint64_t{1} << 31;
+    static std::uint64_t working(std::uint64_t state) { return state & (kOpen - 1); }
+
+    bool join(std::uint64_t* seen);
+
     std::vector<std::thread> workers_;
     std::mutex mutex_;
     std::condition_variable wake_, done_;
-    std::uint64_t round_ = 0;  // guarded by mutex_, as are the next two
-    std::uint32_t busy_ = 0;   // workers that have not finished the round
-    bool stopping_ = false;
-    std::size_t items_ = 0;  // these three change only while no worker is busy
+    std::atomic<std::uint64_t> state_{0};
+    std::atomic<bool> stopping_{false};
+    std::size_t items_ = 0;  // these three change only while no worker is at work
     const void* task_ = nullptr;
     Call call_ = nullptr;
     std::atomic<std::size_t> next_{0};
