@@ -19,7 +19,8 @@ class Config:
     """One run: (a) float training, (b) the same with a firing-rate penalty, (c) integer-exact 8-bit training.
 
     Learning rates are the peaks of the three stages; each stage warms up and decays by a cosine to `final_rate` of its
-    peak. Densities are shares of non-zero counts (half by element, half by fan-out).
+    peak. In (c) rates are relative to the root mean square of each tensor. Densities are shares of non-zero counts
+    (half by element, half by fan-out).
     """
 
     model: SpikeYOLOConfig = field(default_factory=_model)
@@ -30,7 +31,7 @@ class Config:
     seed: int = 0
     threads: int = 1
     steps: tuple[int, int, int] = (2600, 1400, 2000)
-    rates: tuple[float, float, float] = (2e-3, 1.5e-3, 5e-4)
+    rates: tuple[float, float, float] = (2e-3, 1.5e-3, 1e-3)
     final_rate: float = 0.05
     warmup: int = 100
     weight_decay: float = 0.02

@@ -49,6 +49,23 @@ def empty_model(config: Config, stage: int) -> nn.Module:
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
+def parameter_groups(model: nn.Module, config: Config, folded: bool) -> list[dict[str, Any]]:
+    """Groups for AdamW; `scale` multiplies the learning rate.
+
+    Adam's steps have one absolute size. Batch norms make that harmless, but folded weights have scales of their own
+    (the stem's are divided by 255), so there each tensor's rate is relative to its root mean square.
+    """
+    if not folded:
+        decayed = [p for p in model.parameters() if p.ndim > 1]
+        others = [p for p in model.parameters() if p.ndim <= 1]
+        return [
+            {"params": decayed, "weight_decay": config.weight_decay, "scale": 1.0},
+            {"params": others, "weight_decay": 0.0, "scale": 1.0},
+        ]
+    scales = [(p, float(p.detach().double().square().mean().sqrt())) for p in model.parameters()]
+    return [{"params": [p], "weight_decay": 0.0, "scale": max(scale, 1e-6)} for p, scale in scales]
+
+
 class Trainer:
     """The state of a run: `step` counts finished steps; `stage` is 0, 1 or 2."""
 
@@ -70,13 +87,7 @@ class Trainer:
     def _begin(self, model: nn.Module) -> None:
         self.model = model.train()
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
-        decayed = [p for p in model.parameters() if p.ndim > 1]
-        others = [p for p in model.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": decayed, "weight_decay": self.config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        self.optimiser = torch.optim.AdamW(groups, lr=0.0)
+        self.optimiser = torch.optim.AdamW(parameter_groups(model, self.config, folded=self.stage == 2), lr=0.0)
 
     # ---- schedule
 
@@ -98,8 +109,8 @@ class Trainer:
     def mosaic_at(self, step: int) -> bool:
         """No mosaic in the last steps of stages (a) and (c)."""
         first, second, third = self.config.steps
-        ends = (first, first + second + third)
-        return not any(end - min(self.config.plain_steps, end // 3) <= step < end for end in ends)
+        ends = ((first, first), (first + second + third, third))
+        return not any(end - min(self.config.plain_steps, length // 3) <= step < end for end, length in ends)
 
     # ---- checkpoints
 
@@ -135,7 +146,7 @@ class Trainer:
     def train_step(self, batch: Batch) -> tuple[Tensor, Tensor, float | None]:
         """One optimiser step; returns loss, its three items, and the density if it was measured."""
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
+            group["lr"] = self.rate() * group["scale"]
         images = torch.from_numpy(batch.images).permute(0, 3, 1, 2)  # NHWC in memory already
         inputs = images.float() if self.stage == 2 else images.float() / 255
         gains = Gains(self.config.box_gain, self.config.class_gain, self.config.dfl_gain)
