@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from pyspike.compiler import onnx_shapes
-from pyspike.compiler.onnx_reader import Node, Reader, Refused
+from pyspike.compiler.onnx_reader import Node, Reader, Refused, dtype_name
 from pyspike.compiler.program import Add, Affine, Conv, Dense, Fire, FloatOp, Floor, MaxPool, Mean, Reals, Upsample
 
 Handler = Callable[[Reader, Node], None]
@@ -225,7 +225,7 @@ def cast(reader: Reader, node: Node) -> None:
     if value in reader.integers:
         exact |= {onnx.TensorProto.FLOAT16}
     if target not in exact:
-        wanted = onnx.TensorProto.DataType.Name(target)
+        wanted = dtype_name(target)
         raise Refused(
             f"a cast to {wanted} would round: only casts to float (of integers to float16 too) are understood"
         )

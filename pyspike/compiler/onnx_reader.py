@@ -7,14 +7,14 @@ bodies are not looked at: a neuron is read from the attributes of its node.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pyspike.compiler.program import Fixed, FloatOp, Floor, Program, Result, Shape, Source, Step, require_finite
-from pyspike.errors import ShapeError, UnsupportedOpError, missing_extra
+from pyspike.errors import ModelFormatError, ShapeError, UnsupportedOpError, missing_extra
 
 try:
     import onnx
@@ -28,6 +28,7 @@ _INTEGERS: dict[int, str] = {onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.I
 _FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16}
 _STANDARD = ("", "ai.onnx")
 NEURON = ("pyspike", "IntegerLIF")
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class Refused(Exception):
@@ -55,7 +56,7 @@ class Reader:
 
     def __init__(self, model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> None:
         self.opset = max((o.version for o in model.opset_import if o.domain in _STANDARD), default=1)
-        self.constants = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+        self.constants = {each.name: _array(each) for each in model.graph.initializer}
         self.values: dict[str, str] = {}  # ONNX value -> program value, Identity and the like looked through
         self.shapes: dict[str, Shape] = {}
         self.integers: set[str] = set()  # program values of an integer dtype, whose arithmetic would wrap
@@ -65,6 +66,10 @@ class Reader:
     def constant(self, name: str) -> np.ndarray[Any, Any] | None:
         """The value of a constant input, None where it is computed or absent."""
         return self.constants.get(name)
+
+    def has(self, name: str) -> bool:
+        """Whether a value of that name has been made."""
+        return name in self.constants or name in self.values
 
     def value(self, name: str) -> str:
         """The program value of an input; constants become steps of their own."""
@@ -78,7 +83,10 @@ class Reader:
         unique = output
         while unique in self.shapes:
             unique += "'"
-        self.shapes[unique] = op.shape(*(self.shapes[each] for each in inputs))
+        shape = op.shape(*(self.shapes[each] for each in inputs))
+        if any(size < 1 for size in shape):
+            raise ShapeError(f"its output of shape {shape} is empty")
+        self.shapes[unique] = shape
         if inputs and all(each in self.integers for each in inputs):
             self.integers.add(unique)
         self.steps.append(Step(op, inputs, unique, name))
@@ -114,14 +122,15 @@ class Reader:
     def _input(self, info: onnx.ValueInfoProto, shapes: Mapping[str, Shape]) -> Source:
         kind = info.type.tensor_type
         dims = shapes.get(info.name) or shapes.get("") or tuple(d.dim_value or 0 for d in kind.shape.dim)
-        if 0 in dims:
+        if any(size < 1 for size in dims):
             named = [d.dim_param or d.dim_value for d in kind.shape.dim]
             raise ShapeError(
                 f"input {info.name!r} has axes of unknown size, {named}: pass an example of the shape to run"
             )
         if kind.elem_type not in _INTEGERS and kind.elem_type not in _FLOATS:
-            found = onnx.TensorProto.DataType.Name(kind.elem_type)
-            raise ShapeError(f"input {info.name!r} has dtype {found}, expected UINT8, INT8 or FLOAT")
+            raise ShapeError(
+                f"input {info.name!r} has dtype {dtype_name(kind.elem_type)}, expected uint8, int8 or float32"
+            )
         self.values[info.name] = info.name
         self.shapes[info.name] = dims
         if kind.elem_type in _INTEGERS:
@@ -135,7 +144,6 @@ def read(model: onnx.ModelProto, shapes: Mapping[str, Shape] | None = None) -> P
     Raises `UnsupportedOpError` naming every node that cannot be compiled, `ShapeError` for inputs of unknown size,
     `RangeError` naming nodes whose constants are not finite.
     """
-    from pyspike.compiler.onnx_ops import HANDLERS
     from pyspike.compiler.patterns import find_rounds
 
     if any((each.domain, each.name) != NEURON for each in model.functions):
@@ -144,25 +152,17 @@ def read(model: onnx.ModelProto, shapes: Mapping[str, Shape] | None = None) -> P
     refused: list[str] = []
     unknown: set[str] = set()  # values behind a refused node
     for proto in model.graph.node:
-        node = _decode(proto)
-        ours = proto.domain in _STANDARD or (proto.domain, proto.op_type) == NEURON
-        handler = HANDLERS.get(proto.op_type) if ours else None
-        if any(name in unknown for name in node.inputs):
-            unknown.update(node.outputs)
-            if handler is None:
-                refused.append(_describe(node, proto.domain, "unknown operator"))
-            continue
-        try:
-            if reader.fold_constant(node, proto):
-                continue
-            if handler is None:
-                raise Refused("unknown operator")
-            handler(reader, node)
-        except (Refused, ShapeError) as reason:
-            refused.append(_describe(node, proto.domain, str(reason)))
-            unknown.update(node.outputs)
-    outputs = [Result(o.name, o.name if o.name in unknown else reader.value(o.name)) for o in model.graph.output]
-    known = tuple(o for o in outputs if o.value not in unknown)
+        reason = None if unknown.isdisjoint(proto.input) else ""
+        if reason is None or _handler(proto) is None:
+            reason = _refusal(reader, proto) if reason is None else "unknown operator"
+        if reason:
+            refused.append(_describe(proto, reason))
+        if reason is not None:
+            unknown.update(proto.output)
+    absent = [o.name for o in model.graph.output if not reader.has(o.name) and o.name not in unknown]
+    if absent:
+        raise ModelFormatError(f"outputs that no node makes: {absent}")
+    known = tuple(Result(o.name, reader.value(o.name)) for o in model.graph.output if o.name not in unknown)
     program = Program(tuple(reader.inputs), tuple(reader.steps), known, _metadata(model)).with_steps(reader.steps)
     program = find_rounds(program)
     refused += [f"Floor {s.name!r} (floor alone; only Mul 2^f, Add 1/2, Floor, Mul 2^-f is understood)"
@@ -175,15 +175,51 @@ def read(model: onnx.ModelProto, shapes: Mapping[str, Shape] | None = None) -> P
     return program
 
 
-def _decode(proto: onnx.NodeProto) -> Node:
-    attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
-    name = proto.name or next((o for o in proto.output if o), proto.op_type)
-    return Node(proto.op_type, name, tuple(proto.input), tuple(proto.output), attributes)
+def dtype_name(code: int) -> str:
+    """The name of an ONNX dtype in a message."""
+    known = onnx.TensorProto.DataType
+    return known.Name(code).lower() if code in known.values() else f"number {code}"
 
 
-def _describe(node: Node, domain: str, reason: str) -> str:
-    kind = f"{domain}::{node.op_type}" if domain not in _STANDARD else node.op_type
-    return f"{kind} {node.name!r} ({reason})"
+def _refusal(reader: Reader, proto: onnx.NodeProto) -> str | None:
+    """Read one node; returns why it cannot be, None where it could."""
+    handler = _handler(proto)
+    try:
+        attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
+        node = Node(proto.op_type, _name(proto), tuple(proto.input), tuple(proto.output), attributes)
+        if reader.fold_constant(node, proto):
+            return None
+        if handler is None:
+            return "unknown operator"
+        handler(reader, node)
+    except (Refused, ShapeError) as reason:
+        return str(reason)
+    except _MALFORMED as error:  # a node that breaks the rules of its operator, such as one with too few inputs
+        return f"malformed: {type(error).__name__} {error}"
+    return None
+
+
+def _handler(proto: onnx.NodeProto) -> Callable[[Reader, Node], None] | None:
+    from pyspike.compiler.onnx_ops import HANDLERS
+
+    ours = proto.domain in _STANDARD or (proto.domain, proto.op_type) == NEURON
+    return HANDLERS.get(proto.op_type) if ours else None
+
+
+def _array(tensor: onnx.TensorProto) -> np.ndarray[Any, Any]:
+    try:
+        return numpy_helper.to_array(tensor)
+    except _MALFORMED as error:
+        raise ModelFormatError(f"malformed constant {tensor.name!r}: {error}") from error
+
+
+def _name(proto: onnx.NodeProto) -> str:
+    return proto.name or next((o for o in proto.output if o), proto.op_type)
+
+
+def _describe(proto: onnx.NodeProto, reason: str) -> str:
+    kind = f"{proto.domain}::{proto.op_type}" if proto.domain not in _STANDARD else proto.op_type
+    return f"{kind} {_name(proto)!r} ({reason})"
 
 
 def _metadata(model: onnx.ModelProto) -> dict[str, object]:

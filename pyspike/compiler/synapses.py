@@ -43,9 +43,11 @@ def quantise_synapse(weight: Reals, bias: Reals | None, x: Tensor, bits: int) ->
     shift = f - f_x - e
     if shift.max(initial=0) > 31:
         raise RangeError(f"weights are too coarse for an output with {f} fractional bits")
-    integers = None if bias is None else round_bias(bias, f)
-    if integers is not None:
-        require_int32(int(integers.min(initial=0)), int(integers.max(initial=0)), "biases")
+    integers = None
+    if bias is not None:
+        if np.abs(np.ldexp(bias, f)).max(initial=0.0) >= INT32_MAX:
+            raise RangeError(f"biases of up to {np.abs(bias).max():.3g} do not fit int32 with {f} fractional bits")
+        integers = round_bias(bias, f)
     exact = np.ldexp(w.astype(np.float64), -e.reshape(-1, *[1] * (w.ndim - 1)))
     norm = float(np.sqrt(np.square(weight).sum()))
     error = float(np.sqrt(np.square(exact - weight).sum()))

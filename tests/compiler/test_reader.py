@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from pyspike.compiler import compile, lower
-from pyspike.errors import ModelFormatError, RangeError, ShapeError, UnsupportedOpError
+from pyspike.errors import Error, ModelFormatError, RangeError, ShapeError, UnsupportedOpError
 from tests.compiler.networks import Writer
 
 
@@ -167,6 +167,64 @@ def test_other_functions_of_the_file_are_inlined():
     model.functions.append(helper.make_function("custom", "Twice", ["a"], ["b"], body, [helper.make_opsetid("", 20)]))
     model.opset_import.append(helper.make_opsetid("custom", 1))
     assert [node.op.name for node in lower(model).nodes] == ["add", "fire"]
+
+
+def test_attributes_of_a_neuron_have_their_defaults():
+    """Ties up, threshold and gain 1, T = 1: the ladder of 1/2, 3/2 on whole numbers."""
+    writer = Writer()
+    x = writer.input("x", (1, 2), "float32")
+    (node,) = lower(writer.model([writer.fire(x, 2)]), calibration={"x": (-9, 9, 1)}).nodes
+    assert node.op.thresholds.tolist() == [[1, 3]]
+    assert not node.op.stateful
+
+
+def test_a_damaged_file_is_a_typed_error(tmp_path):
+    """Bytes changed anywhere: the network is another one, or the error is one of ours."""
+    writer = Writer()
+    rng = np.random.default_rng(0)
+    x = writer.cast(writer.input("x", (2, 3, 6, 6)))
+    x = writer.fire(
+        writer.conv(x, rng.integers(-9, 9, (4, 3, 3, 3)) / 64, rng.integers(-9, 9, 4) / 64), 4, T=2, decay=0.25
+    )
+    part = writer.node("Slice", [x, *(writer.constant(np.array([v])) for v in (0, 2, 1))], (2, 2, 4, 4))
+    flat = writer.node("Flatten", [part], (2, 32))
+    y = writer.node("Gemm", [flat, writer.constant(rng.integers(-9, 9, (3, 32)) / 64)], (2, 3), transB=1)
+    intact = writer.model([y, part]).SerializeToString()
+    path = tmp_path / "damaged.onnx"
+    refused = 0
+    for _ in range(200):
+        data = bytearray(intact)
+        for at in rng.integers(0, len(data), rng.choice([1, 1, 2, 4])):
+            data[at] = rng.choice([data[at] ^ (1 << rng.integers(8)), rng.integers(256)])
+        path.write_bytes(bytes(data))
+        try:
+            lower(path)
+        except Error:
+            refused += 1
+    assert 20 < refused < 180
+
+
+@pytest.mark.parametrize("inputs", [["x"], ["x", "nothing"], []])
+def test_a_node_that_breaks_the_rules_of_its_operator_is_named(inputs):
+    writer = Writer()
+    writer.cast(writer.input("x", (1, 2, 3, 3)))
+    with pytest.raises(UnsupportedOpError, match=r"Conv 'Conv_\d'"):
+        lower(writer.model([writer.node("Conv", inputs, (1, 2, 3, 3))]))
+
+
+def test_outputs_that_nothing_makes_are_named():
+    writer = Writer()
+    model = writer.model([writer.fire(writer.cast(writer.input("x", (1, 2))), 4)])
+    model.graph.output[0].name = "nothing"
+    with pytest.raises(ModelFormatError, match="nothing"):
+        lower(model)
+
+
+def test_a_bias_beyond_32_bits_is_refused_by_name():
+    writer = Writer()
+    y = writer.conv(writer.cast(writer.input("x", (1, 1, 2, 2))), np.ones((1, 1, 1, 1)), np.array([1e30]))
+    with pytest.raises(RangeError, match=r"Conv_\d.*1e\+30.*int32"):
+        lower(writer.model([y]))
 
 
 def test_the_body_of_a_neuron_may_be_absent():
