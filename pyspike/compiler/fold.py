@@ -44,7 +44,7 @@ def fold(program: Program) -> Program:
     Raises `UnsupportedOpError` naming padded convolutions that read a value with an offset, for which the border would
     need biases of its own.
     """
-    program = merge_affines(means_into_sums(program))
+    program = merge_affines(means_behind_synapses(means_into_sums(program)))
     while True:
         for step in program.steps:
             if isinstance(step.op, Affine):
@@ -219,6 +219,21 @@ def means_into_sums(program: Program) -> Program:
         else:
             steps += [total, share, Step(Reshape(program.shapes[step.output]), (share.output,), step.output, step.name)]
     return program.with_steps(steps)
+
+
+def means_behind_synapses(program: Program) -> Program:
+    """A linear layer that reads a mean over axis 0 (time), of a count that is no power of two, runs before the mean."""
+    for step in program.steps:
+        reader = program.only_reader(step.output) if isinstance(step.op, Mean) else None
+        if reader is None or not isinstance(step.op, Mean) or step.op.axes != (0,) or not isinstance(reader.op, Dense):
+            continue
+        shape = program.shapes[step.inputs[0]]
+        if len(shape) < 2 or shape[0] & (shape[0] - 1) == 0:
+            continue
+        first = Step(reader.op, step.inputs, f"{reader.output}.each", reader.name)
+        then = Step(step.op, (first.output,), reader.output, step.name)
+        program = program.with_steps(t for s in program.steps for t in ((first, then) if s is reader else (s,)))
+    return program
 
 
 def per_channel(constant: Reals, shape: Shape, axis: int) -> Reals | None:

@@ -144,7 +144,7 @@ def read(model: onnx.ModelProto, shapes: Mapping[str, Shape] | None = None) -> P
     Raises `UnsupportedOpError` naming every node that cannot be compiled, `ShapeError` for inputs of unknown size,
     `RangeError` naming nodes whose constants are not finite.
     """
-    from pyspike.compiler.patterns import find_rounds
+    from pyspike.compiler.patterns import find_copies, find_rounds
 
     if any((each.domain, each.name) != NEURON for each in model.functions):
         model = inliner.inline_selected_functions(model, [NEURON], exclude=True)
@@ -164,7 +164,7 @@ def read(model: onnx.ModelProto, shapes: Mapping[str, Shape] | None = None) -> P
         raise ModelFormatError(f"outputs that no node makes: {absent}")
     known = tuple(Result(o.name, reader.value(o.name)) for o in model.graph.output if o.name not in unknown)
     program = Program(tuple(reader.inputs), tuple(reader.steps), known, _metadata(model)).with_steps(reader.steps)
-    program = find_rounds(program)
+    program = find_copies(find_rounds(program))
     refused += [f"Floor {s.name!r} (floor alone; only Mul 2^f, Add 1/2, Floor, Mul 2^-f is understood)"
                 for s in program.steps if isinstance(s.op, Floor)]  # fmt: skip
     if refused:

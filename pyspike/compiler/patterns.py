@@ -1,4 +1,4 @@
-"""Patterns of several steps that stand for one: the rounding to a grid, and affine maps in a row."""
+"""Patterns of several steps that stand for one: the rounding to a grid, affine maps in a row, joined copies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from pyspike.compiler.program import Affine, Floor, Program, Result, Round, Step
+from pyspike.compiler.program import (
+    Affine,
+    Concat,
+    Expand,
+    FloatOp,
+    Floor,
+    Program,
+    Reshape,
+    Result,
+    Round,
+    Shape,
+    Step,
+)
 
 
 def replace_value(program: Program, old: str, new: str) -> Program:
@@ -55,6 +67,30 @@ def find_rounds(program: Program) -> Program:
         rounded = Step(Round(fraction), before.inputs, after.output, floor.name)
         program = program.with_steps(rounded if s is after else s for s in program.steps)
     return program
+
+
+def find_copies(program: Program) -> Program:
+    """A value joined with itself along axis 0 (torch.stack([x] * T) among others) is expanded, as Tile would."""
+    steps: list[Step] = []
+    for step in program.steps:
+        sources = {_source(program, name) for name in step.inputs}
+        if not isinstance(step.op, Concat) or step.op.axis != 0 or len(sources) > 1 or len(step.inputs) < 2:
+            steps.append(step)
+            continue
+        value, shape, times = step.inputs[0], program.shapes[step.inputs[0]], len(step.inputs)
+        ops: list[FloatOp] = [Reshape((1, *shape)), Expand((times, *shape)), Reshape(program.shapes[step.output])]
+        for i, op in enumerate(ops):
+            made = step.output if i == len(ops) - 1 else f"{step.output}.copies.{i}"
+            steps.append(Step(op, (value,), made, step.name))
+            value = made
+    return program.with_steps(steps)
+
+
+def _source(program: Program, value: str) -> tuple[str, Shape]:
+    """The value behind a reshape, and the shape: the same for values that are the same."""
+    step = program.producers.get(value)
+    origin = step.inputs[0] if step is not None and isinstance(step.op, Reshape) else value
+    return origin, program.shapes[value]
 
 
 def power_of_two(op: Affine) -> int | None:

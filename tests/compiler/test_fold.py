@@ -230,11 +230,28 @@ def test_the_written_out_rounding_is_one_align(tmp_path):
     assert (reals(report.graph, pixels)[y] == onnxruntime_outputs(model, pixels)[y]).all()
 
 
-def test_a_mean_over_three_steps_cannot_be_read_by_a_synapse():
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_a_linear_layer_runs_before_a_mean_over_three_steps(tmp_path, keepdims):
     writer = Writer()
-    x = writer.cast(writer.input("x", (3, 2)))
-    counts = writer.fire(x, 4, T=3)
-    mean = writer.node("ReduceMean", [counts, writer.constant(np.array([0]))], (1, 2), keepdims=1)
+    counts = writer.fire(writer.cast(writer.input("x", (3, 2, 5))), 4, T=3, decay=0.5)
+    mean = writer.node(
+        "ReduceMean", [counts, writer.constant(np.array([0]))], (*[1] * keepdims, 2, 5), keepdims=keepdims
+    )
+    weight = writer.constant(RNG.integers(-9, 9, (5, 4)) / 8)
+    model = writer.model([writer.node("MatMul", [mean, weight], (*[1] * keepdims, 2, 4))])
+    report = compile(model, tmp_path / "m.spk")
+    assert [node.op.name for node in report.graph.nodes if node.op.name != "reshape"] == ["fire", "linear", "mean"]
+    pixels = {"x": np.random.default_rng(0).integers(0, 5, (3, 2, 5), dtype=np.uint8)}
+    (expected,) = onnxruntime_outputs(model, pixels).values()
+    (found,) = reals(report.graph, pixels).values()
+    assert found.shape == expected.shape
+    assert np.allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_mean_over_three_cannot_be_read_by_a_synapse():
+    writer = Writer()
+    counts = writer.fire(writer.cast(writer.input("x", (1, 3, 2))), 4)
+    mean = writer.node("ReduceMean", [counts, writer.constant(np.array([1]))], (1, 2), keepdims=0)
     y = writer.node("Gemm", [mean, writer.constant(np.ones((1, 2)))], (1, 1), transB=1)
     with pytest.raises(UnsupportedOpError, match=r"Gemm_\d+.*mean over a count that is no power of two"):
         lower(writer.model([y]))

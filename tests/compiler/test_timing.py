@@ -69,11 +69,16 @@ def test_an_input_of_its_own_time_axis(tmp_path):
     assert kinds(graph) == ["transpose", "conv2d", "fire", "transpose"]
 
 
-@pytest.mark.parametrize("how", ["tile", "expand", "tile of five axes"])
+@pytest.mark.parametrize("how", ["tile", "expand", "tile of five axes", "stack", "join"])
 def test_copies_over_time_are_one_expand_behind_what_does_not_vary(tmp_path, how):
     w = Writer()
     x = w.conv(w.cast(w.input("x", (3, 2, 4, 5))), weights(3, 2))
-    if how == "tile":
+    if how == "join":
+        x = w.node("Concat", [x] * T, (T * 3, 3, 4, 5), axis=0)
+    elif how == "stack":
+        apart = [w.node("Unsqueeze", [x, w.constant(np.array([0]))], (1, 3, 3, 4, 5)) for _ in range(T)]
+        x = w.reshape(w.node("Concat", apart, (T, 3, 3, 4, 5), axis=0), (T * 3, 3, 4, 5))
+    elif how == "tile":
         x = w.node("Tile", [x, w.constant(np.array([T, 1, 1, 1]))], (T * 3, 3, 4, 5))
     else:
         one = w.node("Unsqueeze", [x, w.constant(np.array([0]))], (1, 3, 3, 4, 5))
@@ -184,7 +189,7 @@ def varying(w, shape=(T * 3, 2, 4, 4)):
     [
         (lambda w: w.reshape(varying(w), (3, T * 2, 4, 4)), "Reshape"),
         (lambda w: w.node("Transpose", [varying(w)], (2, T * 3, 4, 4), perm=[1, 0, 2, 3]), ""),
-        (lambda w: w.node("Concat", [varying(w)] * 2, (T * 6, 2, 4, 4), axis=0), "Concat"),
+        (lambda w: w.node("Concat", [a := varying(w), w.fire(a, 2)], (T * 6, 2, 4, 4), axis=0), "Concat"),
         (lambda w: w.node("Slice", [varying(w), *(w.constant(np.array([v])) for v in (0, 3, 0))], (3, 2, 4, 4)),
          "Slice"),
         (lambda w: w.node("Pad", [varying(w), w.constant(np.array([1] + [0] * 7))], (T * 3 + 1, 2, 4, 4)), "Pad"),
