@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyspike.runtime import Model, available_isas
 
 from pyspike import image, reference
 from pyspike.graph import Graph
+from pyspike.runtime import Model, available_isas
 from tests.exact.graphs import graphs, inputs_of
 
 CONFIGURATIONS = [(isa, threads) for isa in available_isas() for threads in (1, 2)]
-SETTINGS = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+SETTINGS = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def assert_same(graph: Graph, expected: dict[str, np.ndarray], found: dict[str, np.ndarray], who: str) -> None:

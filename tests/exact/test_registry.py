@@ -15,7 +15,7 @@ def runs(op: type[Op], executor: str) -> bool:
     if executor == "runtime":
         from pyspike import _native
 
-        return op.kind in {kind for kind in _native.ops()}
+        return op.kind in set(_native.ops())
     if executor == "torch":
         pytest.importorskip("torch")
         from pyspike.nn.executor import LOWERINGS
