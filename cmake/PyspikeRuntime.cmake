@@ -28,10 +28,11 @@ target_compile_options(pyspike_runtime PRIVATE ${pyspike_warnings})
 
 # Kernels must not call out of their section: gcc turns copy loops into memcpy and clear loops into memset unless told not
 # to, and vectorising loops by itself it brings multiplications back. Link-time optimisation stays off for the same reason: it
-# would compile them again with other options.
+# would compile them again with other options. Sums wrap, in vectors too.
 set(kernel_options
   $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns;-fno-tree-vectorize>
   -fno-stack-protector
+  -fwrapv
   $<$<CXX_COMPILER_ID:Clang,AppleClang>:-fno-builtin>
   -fno-exceptions -fno-rtti)
 

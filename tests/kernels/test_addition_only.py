@@ -59,7 +59,16 @@ def test_checker_finds_a_multiplication(tmp_path, isa) -> None:
     compiled = {}
     for name, flags in (("clean", []), ("broken", ["-DPYSPIKE_BREAK_ADDITION_ONLY=1"])):
         compiled[name] = tmp_path / f"{name}.o"
-        command = [COMPILER, "-std=c++20", "-O3", "-fPIC", "-fno-tree-vectorize", "-fno-stack-protector", *flags]
+        command = [
+            COMPILER,
+            "-std=c++20",
+            "-O3",
+            "-fPIC",
+            "-fno-tree-vectorize",
+            "-fno-stack-protector",
+            "-fwrapv",
+            *flags,
+        ]
         command += ["-mavx2"] if isa == "avx2" else []
         source = KERNELS / isa / "depthwise.cpp"
         subprocess.run([*command, f"-I{KERNELS.parent}", "-c", source, "-o", compiled[name]], check=True)
