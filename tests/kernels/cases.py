@@ -106,6 +106,14 @@ def extreme_linear(shape: tuple[int, ...], outputs: int) -> Graph:
     return graph_of(Linear(np.full((outputs, shape[-1]), 127), zeros, zeros, None), Tensor(shape, 0, 1))
 
 
+def depthwise(seed: int, shape: tuple[int, ...], hi: int) -> Graph:
+    """A depthwise convolution of counts 0..hi."""
+    weight = weights(np.random.default_rng(seed), shape[3], 3, 5, 1)
+    zeros = np.zeros(shape[3], int)
+    op = Conv2d(weight, zeros, zeros, None, padding=(1, 2, 1, 2), groups=shape[3])
+    return graph_of(op, Tensor(shape, 0, hi))
+
+
 def long_depthwise() -> Graph:
     """More taps in a row than 16 bits can sum."""
     weight = weights(np.random.default_rng(15), 5, 1, 300, 1)
@@ -180,6 +188,7 @@ SYNAPSES: dict[str, Callable[[], Graph]] = {
     "blocks": lambda: conv(5, (1, 6, 7, 700), 20, (3, 3), padding=(1, 1, 1, 1)),
     "block-rows": lambda: conv(6, (1, 6, 7, 300), 64, (5, 5), 15, padding=(2, 2, 2, 2)),
     "pixels": lambda: conv(7, (1, 40, 48, 3), 32, (7, 7), 255, stride=(4, 4), padding=(3, 3, 3, 3)),
+    "pixels-wide": lambda: conv(16, (1, 12, 17, 3), 112, (3, 3), 255, padding=(1, 1, 1, 1)),
     "layer": lambda: conv(8, (1, 16, 18, 64), 64, (3, 3), padding=(1, 1, 1, 1)),
     "narrow-layer": lambda: conv(9, (1, 16, 18, 32), 32, (3, 3), padding=(1, 1, 1, 1)),
     "thin-layer": lambda: conv(10, (1, 16, 18, 16), 16, (3, 3), padding=(1, 1, 1, 1)),
@@ -189,6 +198,10 @@ SYNAPSES: dict[str, Callable[[], Graph]] = {
     "linear-signed": lambda: linear(14, (7, 65), 17, -9000, 9000),
     "wide-lanes": lambda: extreme_linear((5, 600), 112),
     "long-kernel": long_depthwise,
+    "depthwise-bits": lambda: depthwise(17, (1, 9, 11, 20), 1),
+    "depthwise-two-bits": lambda: depthwise(18, (1, 9, 11, 20), 3),
+    "depthwise-nibbles": lambda: depthwise(19, (1, 9, 11, 20), 15),
+    "depthwise-bytes": lambda: depthwise(20, (1, 9, 11, 20), 255),
     "linear-to-bytes": lambda: graph_of(
         Linear(np.ones((5, 3), int), np.zeros(5, int), np.zeros(5, int), None), Tensor((11, 3), 0, 60)
     ),
