@@ -129,6 +129,27 @@ def test_a_positive_map_before_a_neuron_goes_into_its_thresholds(tmp_path):
             assert threshold == min(max(expected, drive.lo), drive.hi + 1)
 
 
+def test_maps_that_share_their_first_part_all_go_into_thresholds(tmp_path):
+    """y = 2 x + 1 for one neuron, 4 y - 3 for another, and neither can go into the sum that makes x."""
+    writer, x = started(2, 3)
+    a = writer.conv(x, np.full((2, 2, 1, 1), 2.0**-7))
+    shape = writer.shapes[a]
+
+    def mapped(value, factor, offset):
+        scaled = writer.node("Mul", [value, writer.constant(np.array(factor))], shape)
+        return writer.node("Add", [scaled, writer.constant(np.array(offset))], shape)
+
+    first = mapped(writer.node("Add", [a, a], shape), 2.0, 1.0)
+    model = writer.model([writer.fire(first, 8, half_even=1), writer.fire(mapped(first, 4.0, -3.0), 8)])
+    assert not any(isinstance(s.op, Affine) for s in fold(read(model)).steps)
+    report = compile(model, tmp_path / "m.spk")
+    assert report.float_exact
+    pixels = {"x": np.random.default_rng(0).integers(0, 256, (1, 2, 3, 3), dtype=np.uint8)}
+    found = reals(report.graph, pixels)
+    for name, values in onnxruntime_outputs(model, pixels).items():
+        assert (found[name] == values).all()
+
+
 def test_counts_divided_by_d_scale_the_next_weights():
     """NI-LIF: n / D passes max pools, joins and reshapes on its way to a synapse."""
     writer, x = started(2, 4)

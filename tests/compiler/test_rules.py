@@ -161,6 +161,18 @@ def test_automatic_padding_is_worked_out(mode, size, kernel, stride, expected):
     assert op.padding == expected
 
 
+def test_a_border_is_on_the_grid_of_what_it_surrounds():
+    writer = Writer()
+    x = writer.conv(writer.cast(writer.input("x", (1, 1, 2, 2))), np.full((1, 1, 1, 1), 0.5))
+    pads = writer.constant(np.array([0, 0, 1, 0, 0, 0, 0, 2]))
+    graph = lower(writer.model([writer.node("Pad", [x, pads, writer.constant(np.array(-0.25))], (1, 1, 3, 4))]))
+    (op,) = (node.op for node in graph.nodes if node.op.name == "pad")
+    assert (op.value, op.before, op.after) == (-1024, (0, 1, 0, 0), (0, 0, 2, 0))
+    off = writer.node("Pad", [x, pads, writer.constant(np.array(2.0**-13))], (1, 1, 3, 4))
+    with pytest.raises(RangeError, match=r"Pad_\d+.*no multiple"):
+        lower(writer.model([off]))
+
+
 def test_add_and_concat_work_at_the_largest_f():
     writer = Writer()
     x = writer.cast(writer.input("x", (1, 1, 2, 2)))
