@@ -130,7 +130,7 @@ def test_a_positive_map_before_a_neuron_goes_into_its_thresholds(tmp_path):
 
 
 def test_maps_that_share_their_first_part_all_go_into_thresholds(tmp_path):
-    """y = 2 x + 1 for one neuron, 4 y - 3 for another, and neither can go into the sum that makes x."""
+    """y = 2 x + 1, then y / 2 + 2 for one neuron and 4 y - 3 for another; none can go into the sum that makes x."""
     writer, x = started(2, 3)
     a = writer.conv(x, np.full((2, 2, 1, 1), 2.0**-7))
     shape = writer.shapes[a]
@@ -140,7 +140,8 @@ def test_maps_that_share_their_first_part_all_go_into_thresholds(tmp_path):
         return writer.node("Add", [scaled, writer.constant(np.array(offset))], shape)
 
     first = mapped(writer.node("Add", [a, a], shape), 2.0, 1.0)
-    model = writer.model([writer.fire(first, 8, half_even=1), writer.fire(mapped(first, 4.0, -3.0), 8)])
+    drives = mapped(first, 0.5, 2.0), mapped(first, 4.0, -3.0)
+    model = writer.model([writer.fire(drives[0], 8, half_even=1), writer.fire(drives[1], 8)])
     assert not any(isinstance(s.op, Affine) for s in fold(read(model)).steps)
     report = compile(model, tmp_path / "m.spk")
     assert report.float_exact
