@@ -50,9 +50,9 @@ GROUPS = {
 ALLOWED = {name for names in GROUPS.values() for name in names.split()}
 BRANCHES = set(GROUPS["branches and returns"].split()) - {"ret"}
 
-_FUNCTION = re.compile(r"^[0-9a-f]+ <(?P<name>[^>]+)>:$")
+_FUNCTION = re.compile(r"^[0-9a-f]+ <(?P<name>[^>@]+)(@[^>]*)?>:$")
 _INSTRUCTION = re.compile(r"^\s*(?P<address>[0-9a-f]+):\t(?P<text>.+)$")
-_TARGET = re.compile(r"^[0-9a-f]+ <(?P<name>[^>+]+)(\+0x[0-9a-f]+)?>")
+_TARGET = re.compile(r"^[0-9a-f]+ <(?P<name>[^>+@]+)(@[^>+]*)?(\+0x[0-9a-f]+)?>")
 _PREFIXES = {"rep", "repz", "bnd", "notrack", "cs", "data16", "ds"}
 
 
@@ -112,11 +112,13 @@ _SYMBOLS: dict[Path, frozenset[str]] = {}
 
 
 def _read_symbols(binary: Path) -> Iterator[str]:
-    listing = subprocess.run(["objdump", "-t", str(binary)], check=True, capture_output=True, text=True).stdout
-    for line in listing.splitlines():
-        words = line.split()
-        if SECTION in words and " F " in line:
-            yield words[-1]
+    """From the symbol table, or where it was stripped from the dynamic one, which kernels are in as well."""
+    for table in ("-t", "-T"):
+        listing = subprocess.run(["objdump", table, str(binary)], check=True, capture_output=True, text=True).stdout
+        names = [line.split()[-1] for line in listing.splitlines() if re.search(rf" D?F {SECTION}\b", line)]
+        if names:
+            yield from names
+            return
 
 
 def histogram(binary: Path) -> dict[str, Counter[str]]:
