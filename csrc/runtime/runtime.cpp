@@ -43,45 +43,52 @@ const TensorView& input_of(const Program& program, const Op& op) {
     return program.tensors[static_cast<std::size_t>(op.inputs[0])];
 }
 
-// Scratch of the whole runtime: one set of event lists, multiples of small layers' weights, and a piece for each
-// thread.
-struct Scratch {
+// Plans of all operators, and what they need: one set of event lists, multiples of small layers' weights, and a piece
+// of scratch for each thread.
+struct Prepared {
+    std::vector<Plan> plans;
     std::size_t events = 0, multiples = 0, piece = 0;
-    std::vector<bool> folds;  // for each operator
+
+    void add(GatherPlan plan) {
+        if (plan.folded()) multiples += align64(multiples_bytes(plan.shape, plan.events));
+        if (!plan.looked_up()) events = std::max(events, plan.events.bytes());
+        piece = std::max(piece, gather_scratch(plan.shape, plan.events));
+        plans.emplace_back(std::move(plan));
+    }
 };
 
-Scratch scratch_of(const Program& program) {
-    Scratch scratch;
-    for (const Op& op : program.ops) {
-        scratch.folds.push_back(false);
-        if (!is_synapse(op)) continue;
-        const TensorView& input = input_of(program, op);
-        const SynapseShape shape = shape_of(program, op);
-        if (!is_gathered(op)) {
-            scratch.piece = std::max(scratch.piece, depthwise_scratch(shape, input));
-            continue;
-        }
-        const auto include = [&](const EventGeometry& events) {
-            scratch.events = std::max(scratch.events, events.bytes());
-            scratch.piece = std::max(scratch.piece, gather_scratch(shape, events));
-        };
-        include(event_geometry(shape, input, is_linear(op)));
-        if (!can_fold(shape, input, is_linear(op))) continue;
-        const EventGeometry folded = folded_geometry(shape, input, is_linear(op));
-        const std::size_t bytes = align64(multiples_bytes(shape, folded));
-        if (scratch.multiples + bytes > kMostMultiples) continue;
-        scratch.multiples += bytes;
-        scratch.folds.back() = true;
-        include(folded);
-    }
-    return scratch;
+bool may_fold(const Program& program, const Op& op, std::size_t multiples_so_far) {
+    const SynapseShape shape = shape_of(program, op);
+    const TensorView& input = input_of(program, op);
+    if (!can_fold(shape, input, is_linear(op))) return false;
+    return multiples_so_far + multiples_bytes(shape, folded_geometry(shape, input, is_linear(op))) <= kMostMultiples;
 }
 
-Plan make_plan(const Program& program, const Op& op, bool fold) {
-    if (std::holds_alternative<Fire>(op.params)) return plan_fire(program, op);
-    if (!is_synapse(op)) return {};
-    if (is_gathered(op)) return plan_gather(program, op, fold);
-    return plan_depthwise(program, op);
+Prepared prepare(const Program& program) {
+    Prepared prepared;
+    for (const Op& op : program.ops) {
+        if (is_gathered(op)) {
+            prepared.add(plan_gather(program, op, may_fold(program, op, prepared.multiples)));
+        } else if (is_synapse(op)) {
+            prepared.plans.emplace_back(plan_depthwise(program, op));
+            prepared.piece = std::max(prepared.piece, depthwise_scratch(shape_of(program, op), input_of(program, op)));
+        } else if (std::holds_alternative<Fire>(op.params)) {
+            prepared.plans.emplace_back(plan_fire(program, op));
+        } else {
+            prepared.plans.emplace_back();
+        }
+    }
+    return prepared;
+}
+
+MemoryPlan memory_of(const Program& program, const Prepared& prepared, const Options& options) {
+    const std::uint64_t threads = std::clamp<std::uint64_t>(options.threads, 1, kMostThreads);
+    MemoryPlan plan;
+    plan.weights = program.image_bytes;
+    plan.arena = align64(program.arena_bytes);
+    plan.scratch = align64(kOverread) + prepared.events + prepared.multiples + threads * prepared.piece;
+    plan.state = align64(program.state_bytes);
+    return plan;
 }
 
 std::string_view wanted_isa(const Options& options) {
@@ -221,15 +228,7 @@ Runtime& Runtime::operator=(Runtime&&) noexcept = default;
 Runtime::~Runtime() = default;
 
 MemoryPlan Runtime::memory(const Model& model, const Options& options) {
-    const Program& program = model.program();
-    const Scratch scratch = scratch_of(program);
-    const std::uint64_t threads = std::clamp<std::uint64_t>(options.threads, 1, kMostThreads);
-    MemoryPlan plan;
-    plan.weights = program.image_bytes;
-    plan.arena = align64(program.arena_bytes);
-    plan.scratch = align64(kOverread) + scratch.events + scratch.multiples + threads * scratch.piece;
-    plan.state = align64(program.state_bytes);
-    return plan;
+    return memory_of(model.program(), prepare(model.program()), options);
 }
 
 Status Runtime::create(const Model& model, std::span<std::byte> arena, const Options& options, Runtime* runtime) {
@@ -241,18 +240,16 @@ Status Runtime::create(const Model& model, std::span<std::byte> arena, const Opt
         return {Code::kUnsupported,
                 "this build and CPU do not have the instruction set asked for (isa or PYSPIKE_ISA)"};
     }
-    const MemoryPlan plan = memory(model, options);
-    if (arena.size() < plan.total()) return {Code::kMemory, "the arena is too small"};
     if (reinterpret_cast<std::uintptr_t>(arena.data()) % 64 != 0)
         return {Code::kMemory, "the arena is not aligned to 64 bytes"};
     try {
+        const Program& program = model.program();
+        Prepared prepared = prepare(program);
+        const MemoryPlan plan = memory_of(program, prepared, options);
+        if (arena.size() < plan.total()) return {Code::kMemory, "the arena is too small"};
         auto impl = std::make_unique<Impl>();
         impl->model = model;
-        const Program& program = impl->model.program();
-        const Scratch scratch = scratch_of(program);
-        for (std::size_t i = 0; i < program.ops.size(); ++i) {
-            impl->plans.push_back(make_plan(program, program.ops[i], scratch.folds[i]));
-        }
+        impl->plans = std::move(prepared.plans);
         for (const PortInfo& port : impl->model.inputs()) impl->used.push_back(is_used(program, port.tensor));
         impl->pool.emplace(options.threads);
         Context& context = impl->context;
@@ -262,9 +259,9 @@ Status Runtime::create(const Model& model, std::span<std::byte> arena, const Opt
         context.arena = arena.data();
         std::byte* free = arena.data() + plan.arena + align64(kOverread);
         context.events = EventCache(free);
-        impl->make_multiples(free + scratch.events);
-        context.thread_scratch = free + scratch.events + scratch.multiples;
-        context.thread_scratch_bytes = scratch.piece;
+        impl->make_multiples(free + prepared.events);
+        context.thread_scratch = free + prepared.events + prepared.multiples;
+        context.thread_scratch_bytes = prepared.piece;
         context.state = arena.data() + plan.arena + plan.scratch;
         impl->clear_state();
         runtime->impl_ = std::move(impl);
