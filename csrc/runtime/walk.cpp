@@ -1,9 +1,12 @@
 #include <algorithm>
+#include <utility>
 
 #include "runtime/moves.hpp"
 
 namespace spk {
 namespace {
+
+constexpr std::size_t kShortRow = 8;  // rows as short as this are walked across
 
 using Entry = kernels::Entry<const kernels::CopyArgs>;
 
@@ -60,6 +63,11 @@ kernels::CopyArgs inner(const Walk& walk, std::size_t in_size, std::size_t out_s
         args.rows = static_cast<std::size_t>(walk.dims[axis]);
         args.in_row = walk.in_steps[axis];
         args.out_row = walk.out_steps[axis];
+    }
+    if (args.count < kShortRow && args.count < args.rows) {
+        std::swap(args.rows, args.count);
+        std::swap(args.in_row, args.in_step);
+        std::swap(args.out_row, args.out_step);
     }
     return args;
 }
