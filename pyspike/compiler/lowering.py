@@ -129,8 +129,10 @@ class Lowering:
     def _letters(self, value: str, axes: tuple[int, ...]) -> str:
         """The names of a port's axes, "" where they are not known."""
         letters, time_axis = _AXES.get(len(axes), ""), self.timing.axes.get(value)
-        if letters == "NCHW" and value not in self.timing.maps and value in self.program.producers:
-            return ""  # whatever was made of maps
+        if letters == "NCHW" and value in self.program.producers and value not in self.timing.maps:
+            stored = tuple(axes.index(a) for a in self.views[value].axes if a in axes)
+            if stored != CHANNELS_LAST:
+                return ""  # whatever was made of maps
         if letters and time_axis is not None and time_axis not in axes:
             letters = letters[:time_axis] + "T" + letters[time_axis:]
         return letters

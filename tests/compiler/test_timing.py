@@ -101,6 +101,7 @@ def test_a_mean_over_time_sums_all_steps(tmp_path):
     graph = agrees(w.model([y]), tmp_path)
     (mean,) = (node.op for node in graph.nodes if isinstance(node.op, Mean))
     assert (mean.steps, mean.axes) == (T, ())
+    assert graph.outputs[0].axes == "NCHW"
     assert graph.outputs[0].time_axis is None
     assert graph.tensors[graph.outputs[0].tensor].scale.f == 1
 
