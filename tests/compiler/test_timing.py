@@ -63,7 +63,7 @@ def test_an_input_of_its_own_time_axis(tmp_path):
     graph = agrees(w.model([out]), tmp_path)
     (source,), (result,) = graph.inputs, graph.outputs
     assert (source.time_axis, source.merged, source.axes) == (1, False, "NTCHW")
-    assert (result.time_axis, result.merged, result.axes) == (2, False, "")
+    assert (result.time_axis, result.merged, result.axes) == (2, False, "NCTHW")
     assert graph.tensors["x"].shape == (3, 2, 4, 5)
     assert graph.tensors["x"].time
     assert kinds(graph) == ["transpose", "conv2d", "fire", "transpose"]
