@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pyspike import image, reference
-from pyspike.errors import MissingExtraError, missing_extra
+from pyspike.errors import MissingExtraError, ModelFormatError, ShapeError, missing_extra
 from pyspike.graph import Graph, Phase, Port
 from pyspike.ops.base import Ints
 
@@ -94,6 +94,8 @@ class _Tally:
         found = execute(self.graph, case)
         differs = False
         for output, integers in expected.items():
+            if found[output].shape != integers.shape:
+                raise ShapeError(f"{name}: output {output!r} has shape {found[output].shape}, not {integers.shape}")
             wrong = found[output] != integers
             self.values += integers.size
             self.differences += int(wrong.sum())
@@ -228,11 +230,17 @@ def _onnxruntime(path: Path) -> Executor:
         raise missing_extra("onnxruntime", "onnx") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except (RuntimeError, ValueError) as error:
+        raise ModelFormatError(f"ONNX Runtime cannot load {path}: {error}") from error
+    types = {entry.name: entry.type for entry in session.get_inputs()}
 
     def execute(graph: Graph, case: Arrays) -> dict[str, Any]:
+        feeds = {port.name: _as_in_file(graph, port, case[port.name], types) for port in graph.inputs}
         names = [output.name for output in session.get_outputs()]
-        reals = dict(zip(names, session.run(None, dict(case)), strict=True))
+        _require_outputs(graph, path, names)
+        reals = dict(zip(names, session.run(None, feeds), strict=True))
         found = {}
         for port in graph.outputs:
             scale = graph.tensors[port.tensor].scale
@@ -244,6 +252,23 @@ def _onnxruntime(path: Path) -> Executor:
     return execute
 
 
+def _as_in_file(graph: Graph, port: Port, integers: np.ndarray, types: Mapping[str, str]) -> np.ndarray:
+    """What the ONNX file takes: the integers, or, where its input is of floats, the real values they stand for."""
+    if port.name not in types:
+        raise ShapeError(f"the ONNX file has inputs {sorted(types)}, the model {port.name!r}: another network?")
+    if "float" not in types[port.name] and "double" not in types[port.name]:
+        return integers
+    f = graph.tensors[port.tensor].scale.f
+    assert isinstance(f, int)
+    return np.ldexp(integers.astype(np.float64), -f).astype("float64" if "double" in types[port.name] else "float32")
+
+
+def _require_outputs(graph: Graph, path: Path, names: Sequence[str]) -> None:
+    expected = [port.name for port in graph.outputs]
+    if sorted(names) != sorted(expected):
+        raise ShapeError(f"{path} has outputs {sorted(names)}, the model {sorted(expected)}: another network?")
+
+
 def _recompiled(path: Path, compiled: Graph) -> Executor:
     try:
         import onnx  # noqa: F401
@@ -251,8 +276,14 @@ def _recompiled(path: Path, compiled: Graph) -> Executor:
         raise missing_extra("onnx", "onnx") from error
     from pyspike.compiler import lower
 
-    bits = compiled.metadata.get("weight_bits", 8)
-    recompiled = lower(path, weight_bits=bits if isinstance(bits, int) else 8, max_timesteps=compiled.max_timesteps)
+    facts: Mapping[str, Any] = compiled.metadata
+    recompiled = lower(
+        path,
+        weight_bits=facts.get("weight_bits", 8),
+        calibration={name: tuple(grid) for name, grid in facts.get("calibration", {}).items()} or None,
+        max_timesteps=compiled.max_timesteps,
+    )
+    _require_outputs(compiled, path, [port.name for port in recompiled.outputs])
 
     def execute(graph: Graph, case: Arrays) -> dict[str, Ints]:
         return reference.run(recompiled, case)

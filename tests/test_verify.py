@@ -78,3 +78,65 @@ def test_callers_inputs_are_used() -> None:
 def test_the_function_is_what_the_name_gives() -> None:
     assert callable(pyspike.verify)
     assert verification is pyspike.verify
+
+
+def exported(tmp_path, bits_of_noise: float = 0.0):
+    """A small network as ONNX file and image; with noise its weights are on no grid."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxruntime")
+    from pyspike.nn import IntegerLIF, export_onnx
+
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(3, 8, 3, padding=1)
+    with torch.no_grad():
+        noise = bits_of_noise * torch.randn_like(conv.weight)
+        conv.weight.copy_((torch.round(conv.weight * 64) / 64 + noise) / 64)  # pixels are up to 255
+        conv.bias.zero_()
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.neuron = conv, IntegerLIF(D=4)
+
+        def forward(self, pixels):
+            return self.neuron(self.conv(pixels.to(torch.float32)))
+
+    path = tmp_path / "net.onnx"
+    export_onnx(Net().eval(), path, torch.zeros(1, 3, 6, 6, dtype=torch.uint8))
+    pyspike.compile(path, tmp_path / "net.spk")
+    return path, tmp_path / "net.spk"
+
+
+def test_the_onnx_file_is_a_witness(tmp_path) -> None:
+    onnx, spk = exported(tmp_path)
+    report = pyspike.verify(spk, onnx=onnx)
+    assert report.executors[-1] == "onnxruntime"
+    assert report.differences == 0
+    onnx, spk = exported(tmp_path, bits_of_noise=1e-3)
+    report = pyspike.verify(spk, onnx=onnx)
+    assert report.executors[-1] == "reference on the recompiled ONNX file"
+    assert report.differences == 0
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+def test_one_weight_off_by_one_step_shows_against_the_onnx_file(tmp_path, noise) -> None:
+    onnx, spk = exported(tmp_path, noise)
+    graph = image.read(spk)
+    node = next(node for node in graph.nodes if isinstance(node.op, Conv2d))
+    changed = node.op.weight.copy()
+    changed[0, 1, 1, 0] += 1
+    object.__setattr__(node.op, "weight", changed)
+    image.write(graph, spk)
+    report = pyspike.verify(spk, onnx=onnx)
+    assert report.differences > 0
+    assert report.first is not None
+    assert report.executors[-1] in report.first[2]
+
+
+def test_another_network_is_refused(tmp_path) -> None:
+    onnx, _ = exported(tmp_path)
+    with pytest.raises(pyspike.ShapeError, match="another network"):
+        pyspike.verify(image.to_bytes(small()), onnx=onnx)
+    (tmp_path / "no.onnx").write_bytes(b"garbage")
+    with pytest.raises(pyspike.ModelFormatError):
+        pyspike.verify(image.to_bytes(small()), onnx=tmp_path / "no.onnx")
