@@ -102,7 +102,7 @@ def exported(tmp_path, bits_of_noise: float = 0.0):
             return self.neuron(self.conv(pixels.to(torch.float32)))
 
     path = tmp_path / "net.onnx"
-    export_onnx(Net().eval(), path, torch.zeros(1, 3, 6, 6, dtype=torch.uint8))
+    export_onnx(Net().eval(), path, torch.zeros(1, 3, 16, 16, dtype=torch.uint8))
     pyspike.compile(path, tmp_path / "net.spk")
     return path, tmp_path / "net.spk"
 
