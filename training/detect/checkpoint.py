@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+BEST = "best.pt"  # of a run: the integer network that was best on val
+
 
 def save(path: Path, content: Any) -> None:
     """Write `content` with torch so that `path` holds either the old file or the whole new one."""

@@ -31,7 +31,7 @@ class Config:
     seed: int = 0
     threads: int = 1
     steps: tuple[int, int, int] = (2600, 1400, 2000)
-    rates: tuple[float, float, float] = (2e-3, 1.5e-3, 1e-3)
+    rates: tuple[float, float, float] = (2e-3, 1.5e-3, 2e-4)
     final_rate: float = 0.05
     warmup: int = 100
     weight_decay: float = 0.02
@@ -58,6 +58,7 @@ class Config:
     # bookkeeping, steps
     checkpoint_every: int = 100
     evaluate_every: int = 300
+    select_every: int = 200  # in stage (c): the best of these validations is the result
     log_every: int = 20
     # evaluation
     nms_iou: float = 0.7

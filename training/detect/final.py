@@ -61,10 +61,17 @@ def finish(trainer: Trainer, data: Path) -> None:
             "format": FORMAT,
             "config": trainer.config.to_dict(),
             "classes": list(trainer.config.classes),
-            "model": trainer.average.state_dict(),
+            "model": _selected(trainer),
         },
     )
     report(data, trainer.out, test=False)
+
+
+def _selected(trainer: Trainer) -> dict[str, Any]:
+    """The best on val; the last, where none reached the density (which the metrics then say)."""
+    best = trainer.out / checkpoint.BEST
+    weights: dict[str, Any] = checkpoint.load(best)["model"] if best.exists() else trainer.average.state_dict()
+    return weights
 
 
 def report(data: Path, out: Path, test: bool) -> dict[str, Any]:
