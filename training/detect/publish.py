@@ -38,7 +38,6 @@ CARD = "docs/demo/model-card.md"
 def build(model: nn.Module, config: Config, metrics: dict[str, Any]) -> pyspike.CompileReport:
     """Export and compile the quantised detector to demo.onnx and demo.spk."""
     example = torch.zeros(1, 3, config.height, config.width, dtype=torch.uint8)
-    export_onnx(model, DATA / "demo.onnx", example)
     keys = ("map50", "map50_95", "density")
     metadata = {
         "name": "blood cell detector",
@@ -57,7 +56,9 @@ def build(model: nn.Module, config: Config, metrics: dict[str, Any]) -> pyspike.
             "max_detections": 300,
         },
     }
-    return pyspike.compile(DATA / "demo.onnx", DATA / "demo.spk", metadata=metadata)
+    names = ["p3", "p4", "p5"]
+    export_onnx(model, DATA / "demo.onnx", example, input_names=["images"], output_names=names, metadata=metadata)
+    return pyspike.compile(DATA / "demo.onnx", DATA / "demo.spk")
 
 
 def check_runtime(model: nn.Module, config: Config, data: Path) -> None:
