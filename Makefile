@@ -1,7 +1,7 @@
 # Every target makes what it needs: a virtual environment in .venv, the packages, the native module.
 #
 #   make demo      find and count blood cells in a photograph, and prove the result
-#   make test      the whole test suite, then the parts that touch untrusted bytes under AddressSanitizer
+#   make test      the whole test suite, then executors, kernels and bad input under AddressSanitizer
 #   make train     train the demo's network again
 #   make bench     speed against named peers
 #   make lint      ruff, mypy, clang-format; make format repairs
@@ -43,7 +43,7 @@ sanitize: $(STAMPS)/test
 	PYSPIKE_TEST_NATIVE="$$(ls build/asan/_native*.so)" PYTHONMALLOC=malloc HYPOTHESIS_PROFILE=quick \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libstdc++.so)" \
-	  $(BIN)/python -m pytest -q -p no:cacheprovider $(wildcard tests/exact tests/bad_input) $(ARGS)
+	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/exact tests/bad_input tests/kernels $(ARGS)
 
 train: $(STAMPS)/train
 	$(BIN)/python -m training.detect $(ARGS)

@@ -60,6 +60,7 @@ py::dict format_numbers() {
     numbers["MAX_TIMESTEPS"] = format::kMaxTimesteps;
     numbers["MAX_ELEMENTS"] = format::kMaxElements;
     numbers["MAX_FRACTION"] = format::kMaxFraction;
+    numbers["MAX_REACH"] = format::kMaxReach;
     numbers["MAX_PACKED_BYTES"] = format::kMaxPackedBytes;
     numbers["MAX_RANK"] = kMaxRank;
     numbers["TENSOR_TIME"] = format::kTensorTime;

@@ -23,6 +23,7 @@ inline constexpr std::uint64_t kAlignment = 64;
 inline constexpr std::uint32_t kMaxTensors = 1u << 15;
 inline constexpr std::uint32_t kMaxTimesteps = 1u << 20;
 inline constexpr std::int64_t kMaxElements = (std::int64_t{1} << 31) - 1;
+inline constexpr std::int64_t kMaxReach = 1 << 15;  // of a convolution: events are numbered in 16 bits
 inline constexpr std::int32_t kMaxFraction = 1000;
 inline constexpr std::uint64_t kMaxPackedBytes = std::uint64_t{1} << 31;
 

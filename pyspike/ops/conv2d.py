@@ -16,6 +16,8 @@ from pyspike.graph import Tensor
 from pyspike.ops.base import Ints, require
 from pyspike.ops.synapse import Synapse
 
+MAX_REACH = 2**15  # positions from the first to the last under a kernel: events are numbered in 16 bits
+
 
 @dataclass(frozen=True, eq=False)
 class Conv2d(Synapse):
@@ -37,6 +39,8 @@ class Conv2d(Synapse):
         require(self.weight.ndim == 4, f"expected weights [out, kh, kw, in], found shape {self.weight.shape}")
         require(len(self.stride) == 2 and min(self.stride) >= 1, f"bad stride {self.stride}")
         require(len(self.dilation) == 2 and min(self.dilation) >= 1, f"bad dilation {self.dilation}")
+        reach = max(d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel, strict=True))
+        require(reach <= MAX_REACH, f"a kernel reaches over at most {MAX_REACH} positions, found {reach}")
         require(len(self.padding) == 4 and min(self.padding) >= 0, f"bad padding {self.padding}")
         require(
             self.groups >= 1 and self.out_channels % self.groups == 0,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pyspike import _native, graph, image, packing
-from pyspike.ops import OPS
+from pyspike.ops import OPS, conv2d
 from tests.house.sources import ROOT
 
 NUMBERS = _native.format_numbers()
@@ -23,6 +23,7 @@ def test_every_number_is_the_same() -> None:
     for module, names in (
         (image, "MAGIC MAJOR MINOR KIND_MODEL ALIGNMENT MAX_TENSORS TENSOR_TIME TENSOR_PER_CHANNEL"),
         (graph, "MAX_RANK MAX_ELEMENTS MAX_TIMESTEPS MAX_FRACTION"),
+        (conv2d, "MAX_REACH"),
         (packing, "PLAIN ROWS DEPTHWISE MAX_PACKED_BYTES"),
     ):
         expected |= {name: getattr(module, name) for name in names.split()}

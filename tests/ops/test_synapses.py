@@ -101,7 +101,15 @@ def test_linear_is_a_matrix_product_over_the_last_axis() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"stride": (0, 1)}, {"padding": (-1, 0, 0, 0)}, {"dilation": (1,)}, {"groups": 3}, {"shift": [32, 0]}]
+    "fields",
+    [
+        {"dilation": (1, 2**14)},
+        {"stride": (0, 1)},
+        {"padding": (-1, 0, 0, 0)},
+        {"dilation": (1,)},
+        {"groups": 3},
+        {"shift": [32, 0]},
+    ],
 )
 def test_impossible_fields_are_refused(fields) -> None:
     with pytest.raises(ShapeError):

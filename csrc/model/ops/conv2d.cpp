@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "model/format.hpp"
 #include "model/ops/rules.hpp"
 #include "model/ops/synapse.hpp"
 #include "model/ops/window.hpp"
@@ -30,6 +31,7 @@ Status conv2d(OpReader& op) {
         return bad_shape("the operand has another number of channels than the weights");
     for (int axis = 0; axis < 2; ++axis) {
         const std::int64_t reach = std::int64_t{conv.dilation[axis]} * ((axis == 0 ? w.kh : w.kw) - 1) + 1;
+        if (reach > format::kMaxReach) return bad_shape("a kernel reaches too far");
         op.out.dims[1 + axis] =
             window_count(x.dims[1 + axis], conv.padding[axis], conv.padding[axis + 2], reach, conv.stride[axis]);
         if (op.out.dims[1 + axis] < 1) return bad_shape("the kernel does not fit into the padded map");
