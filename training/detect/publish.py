@@ -111,9 +111,8 @@ _CARD = """# Model card: the demo's blood cell detector
 Written by `python -m training.detect.publish`; numbers are those of the committed files.
 
 A SpikeYOLO-shaped detector of red cells (RBC), white cells (WBC) and platelets in photographs of stained blood smears,
-at {width} x {height} pixels: {parameters:,} parameters, {folded:,} after folding, 8-bit weights, spike counts 0..4,
-one timestep.
-The image `pyspike/data/demo.spk` has {size:.2f} MB. Float-exact: {exact}.
+at {width} x {height} pixels: {parameters:,} parameters, {folded:,} after folding, 8-bit weights, spike counts 0..4, one
+timestep. The image `pyspike/data/demo.spk` has {size:.2f} MB. Float-exact: {exact}.
 
 ## Results
 
@@ -124,9 +123,10 @@ element, half by fan-out. The integer rows are what the C++ runtime computes: it
 |---|---|---|---|---|---|
 {rows}
 
-Paired change of mAP50 on val, integer and sparse against float: {change:+.4f}, interval [{low:+.4f}, {high:+.4f}].
-Density on val {density:.4f} ({elements:.4f} by element, {synapses:.4f} by fan-out): the target of {target:.2f} was
-{met}.
+The integer network is the best of those that stage (c) validated, so its figure on val flatters it; the one on test
+does not. Paired change of mAP50 on val, integer and sparse against float: {change:+.4f}, interval
+[{low:+.4f}, {high:+.4f}], part of it because the float network trained for fewer steps. Density on val
+{density:.4f} ({elements:.4f} by element, {synapses:.4f} by fan-out): the target of {target:.2f} was {met}.
 
 | split | class | float AP50 / AP50:95 | integer AP50 / AP50:95 |
 |---|---|---|---|
@@ -135,8 +135,9 @@ Density on val {density:.4f} ({elements:.4f} by element, {synapses:.4f} by fan-o
 ## Training
 
 `make train` trains it: {steps} steps, {hours:.1f} hours of step time on one core of a two-core machine. The log is
-`training-log.csv` beside this card; [the recipe](../training.md) says what the three stages do. The test split was
-evaluated once, after training had ended.
+`training-log.csv` beside this card; [the recipe](../training.md) says what the three stages do. Stage (c) of the
+committed run was begun anew from the end of stage (b), so that a run from scratch follows the same recipe but not the
+same bits. The test split was evaluated once, after training had ended.
 
 ## Data
 
