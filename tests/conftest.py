@@ -34,7 +34,13 @@ if os.environ.get("PYSPIKE_TEST_NATIVE"):
     _preload_native(Path(os.environ["PYSPIKE_TEST_NATIVE"]).resolve())
 
 # No deadline: the machines that run this are shared, and a slow example is not a wrong one.
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# CI judges every change by the same examples; elsewhere each run looks for new ones.
+settings.register_profile(
+    "default",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.register_profile("quick", settings.get_profile("default"), max_examples=15)
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
