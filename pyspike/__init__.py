@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 from pyspike._foreign import ForeignPackageError, refuse_foreign_package
 from pyspike.errors import (
     BusyError,
+    ChipError,
     Error,
     MissingExtraError,
     ModelFormatError,
     RangeError,
     ShapeError,
+    SimulationError,
     UnsupportedOpError,
 )
 
@@ -39,6 +41,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BusyError",
+    "ChipError",
     "CompileReport",
     "Error",
     "ForeignPackageError",
@@ -50,6 +53,7 @@ __all__ = [
     "RangeError",
     "Runtime",
     "ShapeError",
+    "SimulationError",
     "TensorInfo",
     "UnsupportedOpError",
     "VerifyReport",

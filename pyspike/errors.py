@@ -29,6 +29,14 @@ class BusyError(Error, RuntimeError):
     """A `Runtime` was entered by a second thread while a first one was inside."""
 
 
+class ChipError(Error, ValueError):
+    """A chip's description is impossible, or a network does not fit the chip."""
+
+
+class SimulationError(Error, RuntimeError):
+    """The simulated chip deadlocked, an event came outside its group, or a run took too long."""
+
+
 class MissingExtraError(Error, ImportError):
     """An optional dependency is not installed; the message names the extra to install."""
 
