@@ -108,6 +108,7 @@ class Port:
     upsample_x: int = 1
     inputs: int = 1
     outputs: int = 1
+    channel: int = 0
     coding: int = BITWISE
     weight: int = 0
     shift: int = 0
