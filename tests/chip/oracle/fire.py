@@ -157,6 +157,8 @@ class FireUnit:
             if channel < self.tile.record.channels:
                 values[lane], membrane[lane] = self._neuron(lane, channel)
         self._count("fired_words")
+        if self.step.kind == FIRE:
+            self._count("fired", sum(value > 0 for value in values))
         line = [self.tile.number_in_core, address, *values]
         self.record.line(self.core, "fire", " ".join(map(str, line)))
         if self.step.membrane:

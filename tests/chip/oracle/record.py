@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 CORE_COUNTERS = (
     "busy", "stalled", "waiting", "idle", "events", "issues", "null_issues", "sops", "adds", "lane_adds", "multiplies",
     "maxes", "weight_words", "potential_reads", "potential_writes", "fired_words", "compares", "constant_words",
-    "spikes", "potentials", "ends", "readies", "flits_received", "hops_x", "hops_y",
+    "spikes", "potentials", "ends", "readies", "flits_received", "hops_x", "hops_y", "fired",
 )  # fmt: skip
 PORT_COUNTERS = (
     "events", "issues", "null_issues", "sops", "adds", "lane_adds", "multiplies", "maxes", "weight_words", "readies",
@@ -18,7 +18,7 @@ PORT_COUNTERS = (
 )  # fmt: skip
 STEP_COUNTERS = (
     "fired_words", "compares", "constant_words", "potential_reads", "potential_writes", "spikes", "potentials", "ends",
-    "hops_x", "hops_y",
+    "hops_x", "hops_y", "fired",
 )  # fmt: skip
 INPUT_COUNTERS = ("spikes", "potentials", "ends", "hops_x", "hops_y")
 FLIT_COUNTERS = ("spikes", "ends", "readies", "potentials")  # by kind of flit
