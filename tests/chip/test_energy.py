@@ -148,14 +148,14 @@ def test_every_counter_costs_something_somewhere() -> None:
     assert free == {"flits", "lane_adds"}  # a flit's parts and a dead lane's word are priced
     own = energy.load("45nm").with_figure("flit", 1, "pJ", "a test").with_figure("dead_lane", 0.5, "fJ", "a test")
     assert own.energy(Counts(flits=1), CHIP).attojoules["messages"] == PJ
-    assert own.energy(Counts(lane_adds=2), CHIP).attojoules["synapse"] == PJ // 1000
+    assert own.energy(Counts(adds=3, lane_adds=5), CHIP).attojoules["synapse"] == 3 * PJ // 10 + PJ // 1000
 
 
 @st.composite
 def breakdowns(draw: st.DrawFn) -> Counts:
     shape = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    most = draw(st.sampled_from([1, 1000, 10**7]))
+    most = draw(st.sampled_from([1, 1000, 10**6]))
     values = {name: rng.integers(0, most, shape, endpoint=True) for name in NAMES}
     return Counts(**values | {"lane_adds": values["adds"] + values["lane_adds"]})
 
@@ -207,6 +207,7 @@ CHANGES = {
     "not a number": ("value = 0.1", 'value = "0.1"', "figures.add.value: expected a finite number >= 0, found '0.1'"),
     "boolean": ("value = 0.1", "value = true", "figures.add.value: expected a finite number >= 0, found True"),
     "unit": ('unit = "pJ"', 'unit = "pj"', "figures.add.unit: expected one of J, mJ, .*found 'pj'"),
+    "prefix": ('unit = "pJ"', 'unit = "kJ"', "figures.add.unit: expected one of J, mJ, .*found 'kJ'"),
     "dimension": ('unit = "uW"', 'unit = "uJ"', "powers.core.unit: expected one of W, .*found 'uJ'"),
     "source": ('source = "Horowitz', 'source = " "\nother = "', "figures.add: expected the keys value, unit, source"),
     "empty source": ('source = "Horowitz, ISSCC 2014, Fig. 1.1.9: 32-bit integer addition"', 'source = " "', "source"),
@@ -271,6 +272,17 @@ def test_the_twin_by_hand() -> None:
     depthwise = replace(LAYER, macs=100 * 24, weights=9 * 24, inputs=16 * 24, depthwise=True)
     ((counts, _),) = energy.twin([depthwise], energy.load("45nm"), CHIP)
     assert counts.activation_bits == 8 * (2 * 384 + 200 * 16)
+
+
+def test_the_spiking_estimate_by_hand() -> None:
+    found = energy.spiking(replace(LAYER, thresholds=12), 0.5, CHIP, utilisation=0.5)
+    words, issues, fired, flits = 800, 1000, 32, 2 * 64
+    assert found == Counts(
+        adds=12000, lane_adds=issues * 16, events=flits, weight_words=words, potential_reads=issues + fired,
+        potential_writes=issues, constant_words=2 * fired, fired_words=fired, compares=2 * fired, fired=192,
+        spikes=flits, edge_in=12, core_cycles=2 * (issues + fired), flits=flits, hops_x=192, hops_y=32, routed=flits + 224,
+        fifo_writes=3 * flits + 224,
+    )  # fmt: skip
 
 
 def test_the_twin_takes_the_cheaper_loop_order() -> None:
