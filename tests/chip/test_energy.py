@@ -280,7 +280,8 @@ def test_the_spiking_estimate_by_hand() -> None:
     assert found == Counts(
         adds=12000, lane_adds=issues * 16, events=flits, weight_words=words, potential_reads=issues + fired,
         potential_writes=issues, constant_words=2 * fired, fired_words=fired, compares=2 * fired, fired=192,
-        spikes=flits, edge_in=12, core_cycles=2 * (issues + fired), flits=flits, hops_x=192, hops_y=32, routed=flits + 224,
+        spikes=flits, edge_in=12, core_cycles=2 * (issues + fired), flits=flits, hops_x=192, hops_y=32,
+        routed=flits + 224,
         fifo_writes=3 * flits + 224,
     )  # fmt: skip
 
