@@ -21,7 +21,7 @@ def run(graph: Graph, inputs: Mapping[str, np.ndarray], watch: dict[str, list[In
     Where `watch` is given, it receives every tensor by name: one array for each time it was computed.
     Raises `ShapeError` and `RangeError` for inputs that are not as declared.
     """
-    arrays = {port.name: _checked(graph, port, inputs) for port in graph.inputs}
+    arrays = {port.name: checked(graph, port, inputs) for port in graph.inputs}
     state = State(graph, watch)
     outputs: dict[str, list[Ints]] = {port.name: [] for port in graph.outputs}
     for t in range(graph.timesteps):
@@ -138,7 +138,8 @@ def _fed(graph: Graph, port: Port, t: int) -> bool:
     return t == 0 or graph.tensors[port.tensor].time
 
 
-def _checked(graph: Graph, port: Port, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+def checked(graph: Graph, port: Port, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The array of `inputs` for `port`; raises `ShapeError` where it is not as declared."""
     if set(inputs) != {each.name for each in graph.inputs}:
         raise ShapeError(f"expected inputs {[each.name for each in graph.inputs]}, found {sorted(inputs)}")
     array = np.asarray(inputs[port.name])

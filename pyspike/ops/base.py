@@ -29,7 +29,7 @@ class Op:
     kind: ClassVar[int]
     name: ClassVar[str]
     onnx: ClassVar[tuple[str, ...]]
-    unsupported: ClassVar[Mapping[str, str]] = MappingProxyType({"chip": "the chip is not modelled yet"})
+    unsupported: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def shape(self, *inputs: Tensor) -> tuple[int, ...]:
         """Output shape of one timestep; raises `ShapeError`."""

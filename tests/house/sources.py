@@ -74,7 +74,8 @@ def _imports_in(tree: ast.AST, path: Path, at_top: bool) -> Iterator[Import]:
 
 def _is_module(dotted: str) -> bool:
     place = ROOT / dotted.replace(".", "/")
-    return place.is_dir() or place.with_suffix(".py").is_file() or dotted == "pyspike._native"
+    native = place.with_suffix(".pyi").is_file()
+    return place.is_dir() or place.with_suffix(".py").is_file() or native
 
 
 @dataclass(frozen=True)

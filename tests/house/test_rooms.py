@@ -29,10 +29,11 @@ ROOMS: dict[str, set[str]] = {
     "nn": {"errors", "graph", "ops", "quantise", "reference"},
     "models": {"errors", "graph", "nn"},
     "runtime": {"errors", "_native"},
+    "chip": {"errors", "graph", "ops", "image", "reference", "_simulator"},
     "verify": {"errors", "graph", "ops", "image", "reference"},
     "tasks": {"errors"},
     "io": {"errors", "tasks"},
-    "report": {"errors", "graph", "ops", "image", "runtime"},
+    "report": {"errors", "graph", "ops", "image", "runtime", "chip"},
     "data": set(),
     "__init__": {"errors", "_foreign"},
     "__main__": {"cli"},
@@ -40,9 +41,10 @@ ROOMS: dict[str, set[str]] = {
 # Known only when they are needed, by imports inside a function (or for types alone): room -> rooms.
 LATE: dict[str, set[str]] = {
     "graph": {"ops"},  # a node's operator, as a type
-    "verify": {"runtime", "nn", "compiler"},  # executors, and the recompiled ONNX file
+    "verify": {"runtime", "nn", "compiler", "chip"},  # executors, and the recompiled ONNX file
+    "chip": {"report"},  # a run draws itself
     "compiler": {"nn"},  # a torch module is exported first
-    "__init__": {"compiler", "runtime", "verify"},
+    "__init__": {"chip", "compiler", "runtime", "verify"},
 }
 # The command line ties all rooms together.
 KNOWS_ALL = {"cli"}
