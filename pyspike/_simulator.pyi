@@ -25,18 +25,21 @@ def run(
     *,
     threads: int = 1,
     windows: int = 0,
+    raster: int = 0,
     trace: str = "",
     ignore_ready: bool = False,
     max_cycles: int = 0,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> dict[str, Any]:
     """One run. `inputs` int32 [T or 1, H, W, C], one for each Input record. `windows` > 0: keep a time series of at most
-    so many windows of equal length (a power of two cycles). `trace`: path of a file for the retire-level trace. `progress(cycle, steps done, steps)` is
+    so many windows of equal length (a power of two cycles). `raster` > 0: keep at most so many points of the spike
+    raster: every k-th neuron that fired, in the order of cycles and cores, k a power of two. `trace`: path of a file for the retire-level trace. `progress(cycle, steps done, steps)` is
     called now and then, and may raise to stop the run.
 
     Returns: outputs list of int32 [T or 1, H, W, C]; cycles; cores int64 [mesh cores, CORE_COUNTERS]; ports int64 [ports, PORT_COUNTERS]; steps int64 [steps, STEP_COUNTERS];
     inputs int64 [inputs, INPUT_COUNTERS]; times int64 [T, steps, 2] first and last cycle of each step under way; input_times int64 [T, inputs, 2]; links int64 [mesh cores, 5] flits through the outputs
-    L N E S W of each router; edge_in, edge_out (flits); window (cycles of one), window_classes int64 [n, mesh cores, 4], window_links int64 [n, mesh cores, 5], window_counters int64 [n, len(CORE_COUNTERS)] of the whole chip.
+    L N E S W of each router; edge_in, edge_out (flits); window (cycles of one), window_classes int64 [n, mesh cores, 4], window_links int64 [n, mesh cores, 5], window_counters int64 [n, len(CORE_COUNTERS)] of the whole chip;
+    raster int64 [n, 3]: cycle q, step, and neuron, its index in the tile (site in row-major order * channels + channel).
     """
 
 def traffic(
