@@ -16,6 +16,7 @@ from pyspike import ChipError
 from pyspike.chip.config import Chip
 from pyspike.chip.placement import EDGE, Demand, Flow, Placement, link_loads, place
 from pyspike.chip.placement_bound import lower_bound
+from pyspike.chip.placement_state import State
 
 # Ten potential words and 128 bits of weights a core.
 SMALL = Chip(mesh=(3, 2), lanes=8, potential_sram=320, weight_sram=16, port_table=6)
@@ -123,6 +124,43 @@ def test_no_placement_at_all_is_below_the_bound(problem: tuple[list[Demand], lis
     ]
     found = place(tiles, flows, SMALL, balance=0.0, effort=200)
     assert lower_bound(tiles, flows, SMALL) == found.bound <= min(every) <= found.flit_hops
+
+
+@given(problems(), st.data())
+def test_exchanges_leave_the_books_of_a_fresh_start(
+    problem: tuple[list[Demand], list[Flow]], data: st.DataObject
+) -> None:
+    """Whatever is moved, swapped or refused, what every core has left and the cost are those of its tiles."""
+    tiles, flows = problem
+    state, cores = State(tiles, flows, SMALL, 1.5), st.integers(0, SMALL.cores - 1)
+    for tile in range(len(tiles)):
+        fitting = [core for core in range(SMALL.cores) if state.fits(tile, core)]
+        if not fitting:
+            return
+        before, core = state.cost, data.draw(st.sampled_from(fitting))
+        rise = state.rise(tile, core)
+        state.put(tile, core)
+        assert state.cost == pytest.approx(before + rise)
+    for _ in range(8):
+        a, b = data.draw(cores), data.draw(cores)
+        if a == b:
+            continue
+        here = [tile for tile in state.held[a] if data.draw(st.booleans())]
+        there = [tile for tile in state.held[b] if data.draw(st.booleans())]
+        before, places = state.cost, list(state.core)
+        allowance = data.draw(st.floats(-20, 60))
+        if state.exchange(here, there, a, b, allowance):
+            assert state.cost <= before + allowance + 1e-9
+        else:
+            assert (state.cost, state.core) == (before, places)
+        assert fits(tiles, tuple(state.core[:-1]), SMALL)
+        fresh = State(tiles, flows, SMALL, 1.5)
+        for tile, core in enumerate(state.core[:-1]):
+            fresh.put(tile, core)
+        assert [state.free(core) for core in range(6)] == [fresh.free(core) for core in range(6)]
+        assert (state.flit_hops, state.imbalance) == (fresh.flit_hops, pytest.approx(fresh.imbalance))
+        assert (state.blocks, state.loads) == (fresh.blocks, fresh.loads)
+        assert [sorted(each) for each in state.held] == [sorted(each) for each in fresh.held]
 
 
 @given(problems(), st.data())
