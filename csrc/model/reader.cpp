@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "model/sha256.hpp"
+#include "model/container.hpp"
 #include "model/text.hpp"
 
 namespace spk {
@@ -14,74 +14,6 @@ using Bytes = std::span<const std::byte>;
 Status bad(const char* message, Place place = Place::kNone, std::uint64_t number = 0) {
     return {Code::kFormat, message, place, static_cast<std::int64_t>(number)};
 }
-
-bool all_zero(Bytes bytes) {
-    return std::all_of(bytes.begin(), bytes.end(), [](std::byte each) { return each == std::byte{0}; });
-}
-
-std::uint64_t aligned(std::uint64_t size) {
-    return (size + format::kAlignment - 1) / format::kAlignment * format::kAlignment;
-}
-
-Status check_header(Bytes bytes) {
-    if (bytes.size() < sizeof(format::Header) + sizeof(format::Model)) {
-        return bad("truncated model image: expected a header and a model record of 128 bytes");
-    }
-    if (reinterpret_cast<std::uintptr_t>(bytes.data()) % format::kAlignment != 0) {
-        return {Code::kMemory, "a model image must lie at an address that is a multiple of 64"};
-    }
-    format::Header header;
-    std::memcpy(&header, bytes.data(), sizeof header);
-    if (header.magic != format::kMagic)
-        return bad("not a model image: its first eight bytes are not the magic number", Place::kByte, 0);
-    if (header.major != format::kMajor) {
-        return bad("model image of another major format version than this reader takes: recompile it", Place::kByte, 8);
-    }
-    if (header.kind != format::kKindModel) return bad("expected an image of kind 1 (a model)", Place::kByte, 12);
-    if (header.file_bytes != bytes.size())
-        return bad("truncated or extended model image: its header says another size", Place::kByte, 16);
-    if (header.zero != 0) return bad("expected zero in the header", Place::kByte, 24);
-    if (sha256(bytes.subspan(sizeof header)) != header.sha256) {
-        return bad("corrupted model image: its SHA-256 does not match its bytes", Place::kByte, 32);
-    }
-    return {};
-}
-
-// Cuts one section after another off the image; remembers the first that does not fit, or whose gap is not zero.
-class Cutter {
-  public:
-    explicit Cutter(Bytes bytes) : bytes_(bytes), at_(sizeof(format::Header)) {}
-
-    template <class Record>
-    std::span<const Record> records(std::uint64_t count) {
-        const Bytes cut = section(count > bytes_.size() ? bytes_.size() + 1 : count * sizeof(Record));
-        return {reinterpret_cast<const Record*>(cut.data()), cut.size() / sizeof(Record)};
-    }
-
-    Bytes section(std::uint64_t size) {
-        const std::uint64_t left = bytes_.size() - at_;
-        if (size > left || aligned(size) > left) {
-            fail("a section ends behind the end of the file");
-            return {};
-        }
-        const Bytes cut = bytes_.subspan(at_, size);
-        if (!all_zero(bytes_.subspan(at_ + size, aligned(size) - size))) fail("expected zeros between sections");
-        at_ += aligned(size);
-        return cut;
-    }
-
-    Bytes rest() const { return bytes_.subspan(at_); }
-    Status status() const { return status_; }
-
-  private:
-    void fail(const char* message) {
-        if (status_.ok()) status_ = bad(message, Place::kByte, at_);
-    }
-
-    Bytes bytes_;
-    std::uint64_t at_;
-    Status status_;
-};
 
 Status cut_sections(Bytes bytes, Image* image) {
     Cutter cutter(bytes);
@@ -237,7 +169,8 @@ std::uint64_t packed_bytes(const format::Blob& blob) {
 }
 
 Status read_image(std::span<const std::byte> bytes, Image* image) {
-    if (const Status status = check_header(bytes); !status.ok()) return status;
+    const Status container = check_container(bytes, format::kKindModel, sizeof(format::Model));
+    if (!container.ok()) return container;
     if (const Status status = cut_sections(bytes, image); !status.ok()) return status;
     if (image->model.tensors > format::kMaxTensors) return bad("a model has at most 32768 tensors");
     if (const Status status = check_names(*image); !status.ok()) return status;

@@ -1,0 +1,162 @@
+#include "mesh.hpp"
+
+#include <bit>
+
+#include "trace.hpp"
+
+namespace spk::chip {
+namespace {
+
+Side direction(const Router& router, const Flit& flit) {
+    if (flit.x != router.x) return flit.x > router.x ? kEast : kWest;
+    if (flit.y != router.y) return flit.y > router.y ? kSouth : kNorth;
+    return flit.to_edge() ? kWest : kLocal;
+}
+
+Side opposite(Side side) {
+    constexpr std::array<Side, kSides> kOpposite{kLocal, kSouth, kWest, kNorth, kEast};
+    return kOpposite[side];
+}
+
+}  // namespace
+
+Mesh::Mesh(const MeshShape& shape, Trace* trace)
+    : wheel(2 * shape.width * shape.height + 1),
+      host_fifo(shape.router_fifo),
+      cores_(shape.width * shape.height),
+      latency_(2 + Cycle{shape.link_delay}),
+      trace_(trace) {
+    routers.resize(cores_);
+    axon.assign(cores_, Fifo(shape.axon_fifo));
+    out.assign(cores_, Fifo(shape.out_fifo));
+    for (std::uint32_t core = 0; core < cores_; ++core) {
+        Router& router = routers[core];
+        router.x = static_cast<std::uint8_t>(core % shape.width);
+        router.y = static_cast<std::uint8_t>(core / shape.width);
+        router.in.fill(Fifo(shape.router_fifo));
+        const auto link = [&](Side side, std::uint32_t neighbour) {
+            router.out[side] = &routers[neighbour].in[opposite(side)];
+            router.to[side] = router.from[side] = cores_ + neighbour;
+        };
+        if (router.y > 0) link(kNorth, core - shape.width);
+        if (router.x + 1u < shape.width) link(kEast, core + 1);
+        if (router.y + 1u < shape.height) link(kSouth, core + shape.width);
+        if (router.x > 0) link(kWest, core - 1);
+        router.out[kLocal] = &axon[core];
+        router.to[kLocal] = router.from[kLocal] = core;
+    }
+    routers[0].out[kWest] = &host_fifo;
+    routers[0].to[kWest] = routers[0].from[kWest] = host();
+}
+
+void Mesh::route(std::uint32_t core, Cycle now) {
+    Router& router = routers[core];
+    std::array<std::uint32_t, kSides> wanted{};  // inputs that want an output
+    std::uint32_t outputs = 0;
+    for (std::uint32_t i = 0; i < kSides; ++i) {
+        if (!router.in[i].visible(now)) continue;
+        const Side output = direction(router, router.in[i].head());
+        wanted[output] |= 1u << i;
+        outputs |= 1u << output;
+    }
+    for (; outputs != 0; outputs &= outputs - 1) {
+        const auto output = static_cast<Side>(std::countr_zero(outputs));
+        if (!has_credit(*router.out[output], cores_ + core, now)) continue;
+        // The first at or after the pointer, in cyclic order.
+        const std::uint32_t wants = wanted[output], after = wants >> router.pointer[output] << router.pointer[output];
+        grant(core, static_cast<Side>(std::countr_zero(after != 0 ? after : wants)), output, now);
+        if ((wants & (wants - 1)) != 0) wheel.wake(cores_ + core, now + 1);  // others lost
+    }
+    for (std::uint32_t i = 0; i < kSides; ++i) {
+        const Fifo& fifo = router.in[i];
+        if (fifo.empty()) continue;
+        if (fifo.head_visible() > now) {
+            wheel.wake(cores_ + core, fifo.head_visible());
+        } else if (fifo.popped_at(now)) {
+            wheel.wake(cores_ + core, now + 1);
+        }
+    }
+}
+
+void Mesh::grant(std::uint32_t core, Side input, Side output, Cycle now) {
+    Router& router = routers[core];
+    const Flit flit = router.in[input].head();
+    router.in[input].pop(now);
+    free_slot(router.in[input], router.from[input], now);
+    router.out[output]->push(flit, now + latency_);
+    wheel.wake(router.to[output], now + latency_);
+    router.pointer[output] = static_cast<std::uint8_t>((input + 1) % kSides);
+    ++router.granted[output];
+    act(now);
+    if (trace_ != nullptr) trace_->grant(now, core, input, output, flit);
+}
+
+void Mesh::leave(std::uint32_t core, Cycle now) {
+    Fifo& fifo = out[core];
+    if (!fifo.visible(now)) return;
+    Fifo& next = routers[core].in[kLocal];
+    if (!has_credit(next, core, now)) return;
+    next.push(fifo.head(), now + latency_);
+    wheel.wake(cores_ + core, now + latency_);
+    fifo.pop(now);
+    act(now);
+}
+
+void Mesh::enter(std::uint32_t core, const Flit& flit, Cycle now) {
+    out[core].push(flit, now + 1);
+    ++sent;
+    act(now);
+    if (trace_ != nullptr) trace_->enter(now, core, flit);
+}
+
+Flit Mesh::receive(std::uint32_t core, Cycle now) {
+    Fifo& fifo = axon[core];
+    const Flit flit = fifo.head();
+    fifo.pop(now);
+    free_slot(fifo, cores_ + core, now);
+    ++received;
+    act(now);
+    if (trace_ != nullptr) trace_->receive(now, core, flit);
+    return flit;
+}
+
+bool Mesh::host_can_send(Cycle now) { return has_credit(routers[0].in[kWest], host(), now); }
+
+void Mesh::host_send(const Flit& flit, Cycle now) {
+    routers[0].in[kWest].push(flit, now + latency_);
+    wheel.wake(cores_, now + latency_);
+    ++sent;
+    ++host_sent;
+    act(now);
+    if (trace_ != nullptr) trace_->host_send(now, flit);
+}
+
+Flit Mesh::host_receive(Cycle now) {
+    const Flit flit = host_fifo.head();
+    host_fifo.pop(now);
+    free_slot(host_fifo, cores_, now);
+    ++received;
+    ++host_received;
+    act(now);
+    if (trace_ != nullptr) trace_->host_receive(now, flit);
+    return flit;
+}
+
+void Mesh::free_slot(Fifo& fifo, std::uint32_t sender, Cycle now) {
+    if (!fifo.sender_waits) return;
+    fifo.sender_waits = false;
+    wheel.wake(sender, now + 1);
+}
+
+// Where there is none, `sender` is visited again as soon as there is.
+bool Mesh::has_credit(Fifo& fifo, std::uint32_t sender, Cycle now) {
+    if (fifo.credit(now)) return true;
+    if (fifo.popped_at(now)) {
+        wheel.wake(sender, now + 1);
+    } else {
+        fifo.sender_waits = true;
+    }
+    return false;
+}
+
+}  // namespace spk::chip
