@@ -10,7 +10,8 @@ import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from pyspike.errors import RangeError, ShapeError
 
 CLASSES = ("busy", "stalled", "waiting", "idle")
 OUTPUTS = ("L", "N", "E", "S", "W")
-LAYER_KINDS = ("input", "synapse", "fire", "pool", "output")
+LAYER_KINDS = ("input", "synapse", "fire", "pool", "relay", "output")
 HOST = -1  # as the core of a step: an input of the host
 
 
@@ -100,7 +101,7 @@ class ChipRun:
     cycles, seconds (latency), sops, adds, flits, energy (J): totals. agreement: what the outputs were compared with.
     classes: int64 [cores, 4], core-cycles by CLASSES. links: int64 [cores, 5], flits through OUTPUTS of each router.
     window: cycles of a window of the time series, the last one cut at the end of the run; or int64 [n + 1], the edges
-    of windows of any length from 0 to `cycles` (several passes).
+    of windows of any length from 0 to `cycles`. Where there are several passes, each begins with a window.
     window_classes: int64 [n, cores, 4]. window_links: int64 [n, cores, 5]. window_energy: float64 [n, kinds], joules,
     its columns in the order of energy_parts.
     energy_parts: kind -> J; they sum to energy. passes: (title, first cycle), ascending.
@@ -145,9 +146,37 @@ class ChipRun:
         return np.minimum(np.arange(len(self.window_classes) + 1, dtype=np.int64) * self.window, self.cycles)
 
     @property
+    def cores_in_use(self) -> NDArray[np.bool_]:
+        """Cores that have steps to do, by pass: [max(1, passes), cores]. The others are idle in all its cycles."""
+        starts = np.searchsorted(self.edges, [first for _, first in self.passes] or [0])
+        at_work = (self.window_classes[:, :, : CLASSES.index("idle")] > 0).any(2)
+        return np.asarray(np.logical_or.reduceat(at_work, starts, axis=0))
+
+    @property
     def utilisation(self) -> float:
-        """Share of busy core-cycles."""
-        return float(self.classes[:, 0].sum()) / (self.cycles * self.chip.cores)
+        """Share of busy core-cycles among those of the cores in use."""
+        bounds = [*([first for _, first in self.passes] or [0]), self.cycles]
+        used = int((np.diff(bounds) * self.cores_in_use.sum(1)).sum())
+        return float(self.classes[:, 0].sum()) / max(1, used)
+
+
+def coarser(run: ChipRun, windows: int) -> ChipRun:
+    """`run` with at most so many windows, and one more for each pass: neighbours within a pass become one."""
+    edges = run.edges
+    if len(edges) - 1 <= windows:
+        return run
+    passes = [first for _, first in run.passes]
+    starts = [0]
+    for index, cycle in enumerate(edges[:-1].tolist()):
+        if cycle in passes or (cycle - edges[starts[-1]]) * windows >= run.cycles:
+            starts += [index] if index else []
+    return replace(
+        run,
+        window=np.append(edges[starts], edges[-1]),
+        window_classes=np.add.reduceat(run.window_classes, starts, axis=0),
+        window_links=np.add.reduceat(run.window_links, starts, axis=0),
+        window_energy=np.add.reduceat(run.window_energy, starts, axis=0),
+    )
 
 
 def _require(holds: bool, message: str) -> None:
@@ -185,7 +214,8 @@ def _check_totals(run: ChipRun) -> None:
         raise RangeError(f"chip run: the classes of core {core} sum to {found} cycles, the run has {run.cycles}")
     _require(all(0 <= first < run.cycles for _, first in run.passes), "a pass starts outside the run")
     firsts = [first for _, first in run.passes]
-    _require(firsts == sorted(firsts), f"passes are not in order: they start at {firsts}")
+    ordered = not firsts or (firsts[0] == 0 and all(a < b for a, b in pairwise(firsts)))
+    _require(ordered, f"passes must follow each other from cycle 0 on, but start at {firsts}")
 
 
 def _check_windows(run: ChipRun) -> None:
@@ -202,6 +232,8 @@ def _check_windows(run: ChipRun) -> None:
     _integers("window", edges, n + 1)
     whole = edges[0] == 0 and edges[-1] == run.cycles and bool((np.diff(edges) > 0).all())
     _require(whole, f"{n} windows from {edges[0]} to {edges[-1]} do not cut {run.cycles} cycles into pieces")
+    within = [first for _, first in run.passes if first not in edges]
+    _require(not within, f"a pass that starts at {within[:1]} starts within a window")
     for name, total in (("classes", run.classes), ("links", run.links)):
         found = getattr(run, f"window_{name}").sum(0)
         _require(bool((found == total).all()), f"window_{name} does not sum to {name}")

@@ -18,14 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyspike.report.chip_data import CLASSES, OUTPUTS, ChipRun, LayerRecord, write_whole
+from pyspike.report.chip_data import CLASSES, OUTPUTS, ChipRun, LayerRecord, coarser, write_whole
 
 SCRIPTS = ("core", "mesh", "time", "table", "main")  # assets/chip-*.js, in order
 
+TOTALS = ("cycles", "seconds", "sops", "adds", "flits", "energy", "utilisation")
 
-def write_html(run: ChipRun, path: str | os.PathLike[str]) -> None:
-    """Write the report of `run` to `path`, under a temporary name first."""
-    write_whole(path, to_html(run).encode("utf-8", "replace"))
+
+def write_html(run: ChipRun, path: str | os.PathLike[str], *, windows: int = 256) -> None:
+    """Write the report of `run` to `path`, under a temporary name first.
+
+    A longer time series is drawn with about so many windows: neighbours become one.
+    """
+    write_whole(path, to_html(coarser(run, windows)).encode("utf-8", "replace"))
 
 
 def to_html(run: ChipRun) -> str:
@@ -75,7 +80,8 @@ def _figures(run: ChipRun) -> tuple[dict[str, Any], bytes]:
         "title": run.title,
         "chip": {"name": chip.name, "columns": columns, "rows": rows, "lanes": chip.lanes, "clock": chip.clock}
         | {"coding": chip.coding},
-        "totals": {name: getattr(run, name) for name in ("cycles", "seconds", "sops", "adds", "flits", "energy")},
+        "totals": {name: getattr(run, name) for name in TOTALS},
+        "coresInUse": int(run.cores_in_use.any(0).sum()),
         "agreement": run.agreement,
         "classNames": CLASSES,
         "outputNames": OUTPUTS,

@@ -68,7 +68,7 @@ def example(seed: int = 1) -> ChipRun:
         energy_parts=parts,
         layers=layers,
         steps=steps,
-        passes=(("backbone", 0), ("neck and head", int(stages[6].start + length))),
+        passes=(("backbone", 0), ("neck and head", (stages[6].start + length) // WINDOW * WINDOW)),
         raster=_raster(layers, steps, random),
     )
 

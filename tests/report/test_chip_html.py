@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from pyspike.errors import Error, RangeError, ShapeError
-from pyspike.report.chip_data import ChipRun, LayerRecord, StepTimes
+from pyspike.report.chip_data import ChipRun, LayerRecord, StepTimes, coarser
 from pyspike.report.chip_html import SCRIPTS, firing, to_html, write_html
 from tests.report.chip_example import example, renamed, small
 from tests.report.screenshot import ask, chromium, screenshot
@@ -114,6 +114,35 @@ def test_the_share_of_firing_cores_is_that_of_every_cycle() -> None:
     np.testing.assert_allclose(firing(run), [np.zeros(4), expected], rtol=1e-12)
 
 
+def test_utilisation_is_that_of_the_cores_in_use() -> None:
+    """Two passes: two cores with steps in the first, one in the second."""
+    classes = np.array([[[4, 0, 6, 0], [0, 1, 9, 0], [0, 0, 0, 10]], [[20, 0, 0, 0], [0, 0, 0, 20], [0, 0, 0, 20]]])
+    none = np.zeros(0, dtype=np.int64)
+    run = replace(
+        small(), chip=replace(small().chip, mesh=(3, 1)), cycles=30, passes=[("a", 0), ("b", 10)], layers=[],
+        classes=classes.sum(0), window=np.array([0, 10, 30]), window_classes=classes,
+        links=np.zeros((3, 5), dtype=np.int64), window_links=np.zeros((2, 3, 5), dtype=np.int64),
+        window_energy=np.zeros((2, 1)), steps=StepTimes(none, none, [], none, none, none, none, none),
+    )  # fmt: skip
+    assert run.cores_in_use.tolist() == [[True, True, False], [True, False, False]]
+    assert run.utilisation == 24 / (2 * 10 + 20)
+    single = replace(run, passes=())
+    assert single.utilisation == 24 / (2 * 30)
+
+
+def test_a_long_time_series_is_drawn_coarser() -> None:
+    run = example()
+    assert coarser(run, 190) is run
+    for windows in (1, 7, 50, 189):
+        fewer = coarser(run, windows)
+        assert len(fewer.window_classes) <= windows + len(run.passes)
+        assert len(fewer.window_classes) > windows / 3
+        assert set(fewer.edges) <= set(run.edges)
+        np.testing.assert_array_equal(fewer.classes, run.classes)
+        np.testing.assert_allclose(fewer.window_energy.sum(0), run.window_energy.sum(0))
+        assert fewer.utilisation == run.utilisation
+
+
 def test_nothing_is_fetched() -> None:
     page = to_html(example())
     assert "default-src 'none'" in page
@@ -147,7 +176,7 @@ def test_256_cores_and_windows_of_noise_stay_small() -> None:
     classes[:, :, 3] = np.diff(edges)[:, None] - classes.sum(2)
     energy = random.random((256, len(run.energy_parts)))
     series = {"window": edges, "window_classes": classes, "window_links": links, "window_energy": energy}
-    run = replace(run, classes=classes.sum(0), links=links.sum(0), **series)
+    run = replace(run, classes=classes.sum(0), links=links.sum(0), passes=(), **series)
     assert 800_000 < len(to_html(run)) < 3_000_000
 
 
@@ -183,7 +212,8 @@ CONTRADICTIONS: list[tuple[dict[str, Any], type[Error], str]] = [
     ({"window_classes": np.array([[[19, 0, 14, 4]]])}, RangeError, "window_classes does not sum to classes"),
     ({"window_energy": np.zeros((1, 2))}, ShapeError, r"window_energy must be \[1, 1\]"),
     ({"window_energy": np.array([[np.inf]])}, RangeError, "not finite"),
-    ({"passes": [("b", 9), ("a", 0)]}, RangeError, "not in order"),
+    ({"passes": [("a", 0), ("b", 0)]}, RangeError, r"start at \[0, 0\]"),
+    ({"passes": [("a", 0), ("b", 9)]}, RangeError, "starts within a window"),
     ({"passes": [("a", 37)]}, RangeError, "outside the run"),
     ({"layers": []}, RangeError, "belongs to no layer"),
 ]
@@ -441,6 +471,18 @@ def test_the_least_run_is_drawn(tmp_path: Path) -> None:
     assert console == []
     assert found["marks"][".gantt .work"] == found["marks"]["#layers tbody tr"] == 1
     assert found["windows"][0]["now"].endswith("cycles 0 – 36")
+
+
+@looked_at
+def test_numbers_are_rounded_and_have_their_prefix(tmp_path: Path) -> None:
+    parts = {"adds": 0.0123456}
+    figures = {"seconds": 999.96e-6, "sops": 999_999, "adds": 10_000, "flits": 9_999, "energy": 0.0123456}
+    write_html(replace(small(), energy_parts=parts, **figures), tmp_path / "report.html")
+    found, _ = ask(tmp_path / "report.html", "return document.getElementById('figures').textContent;")
+    for expected in ("Latency1.00 ms", "Energy12.3 mJ12.3 nJ per SOP", "Average power12.3 W", "SOPs1.00 M1.00 G/s"):
+        assert expected in found
+    for expected in ("Adds10.0 k", "Flits9\u2009999", "Cycles37", "of 1 cores in use"):
+        assert expected in found
 
 
 @looked_at

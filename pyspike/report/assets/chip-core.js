@@ -9,7 +9,8 @@ async function unpack() {
   const deflated = Uint8Array.from(atob($("arrays").textContent), (c) => c.charCodeAt(0));
   const stream = new Blob([deflated]).stream().pipeThrough(new DecompressionStream("deflate"));
   const buffer = await new Response(stream).arrayBuffer();
-  const types = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, float32: Float32Array, float64: Float64Array };
+  const integers = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array };
+  const types = { ...integers, float32: Float32Array, float64: Float64Array };
   for (const [name, { type, offset, length }] of Object.entries(run.arrays)) {
     data[name] = new types[type](buffer, offset, length);
   }
@@ -78,13 +79,19 @@ function roundUp(value, round = [1, 2, 5, 10]) {
 
 const COLD = ["#eaf6ee", "#b9e6cd", "#6ecab4", "#3fa9ab", "#348aa5", "#36689e", "#3c4a85", "#382a54", "#1c1430"];
 const WARM = ["#fbeee2", "#f7ceae", "#f5a37d", "#f0704f", "#dd3848", "#b31a58", "#7f1e58", "#4b1b46", "#200f2b"];
-const KIND_COLOURS = { input: "#8a919c", synapse: "#4c78a8", fire: "#d58536", pool: "#4f9b82", output: "#6b7280" };
+const KIND_COLOURS = {
+  input: "#8a919c", synapse: "#4c78a8", fire: "#d58536", pool: "#4f9b82", relay: "#9a7bb5", output: "#6b7280",
+};
 const ENERGY_COLOURS = ["#44aa99", "#332288", "#88ccee", "#ddcc77", "#cc6677", "#aa4499", "#117733", "#882255", "#999933"];
 const energyColours = run.energyParts.map(([kind], index) =>
   /static|leak/i.test(kind) ? "#b6bbc2" : ENERGY_COLOURS[index % ENERGY_COLOURS.length]);
 
 const dark = () => document.documentElement.classList.contains("dark");
-const classColours = () => (dark() ? ["#4fb3cf", "#f0934e", "#4b6470", "#2b333d"] : ["#1f6f8b", "#e07b39", "#b4cdd8", "#e9eef1"]);
+const CLASS_COLOURS = {
+  light: ["#1f6f8b", "#e07b39", "#b4cdd8", "#e9eef1"],
+  dark: ["#4fb3cf", "#f0934e", "#4b6470", "#2b333d"],
+};
+const classColours = () => CLASS_COLOURS[dark() ? "dark" : "light"];
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function mix(anchors, share) {

@@ -2,6 +2,7 @@
 
 const SIDE = 420; // CSS pixels of a map, at most
 const STEPS = { 1: [0, -1], 2: [1, 0], 3: [0, 1], 4: [-1, 0] };
+const ROUND = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10]; // where a colour scale may end
 const mesh = { colours: null, tops: {} };
 
 // Value of entry `index` of a core's `width` figures, in the window that is looked at, per cycle.
@@ -18,7 +19,7 @@ const linkLoad = (core, output) => perCycle("links", 5, core, output);
 // Top of a colour scale: of the whole run, or of all windows, so that colours can be compared while time runs.
 function top(name, width, indices) {
   const key = `${name}/${indices}/${view.window === null}`;
-  if (!(key in mesh.tops)) mesh.tops[key] = roundUp(largest(name, width, indices), [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10]);
+  if (!(key in mesh.tops)) mesh.tops[key] = roundUp(largest(name, width, indices), ROUND);
   return mesh.tops[key];
 }
 
@@ -39,7 +40,8 @@ function largest(name, width, indices) {
 
 const cellSize = () => Math.min(96, SIDE / Math.max(run.chip.columns, run.chip.rows));
 const corner = (core) => [(core % run.chip.columns) * cellSize(), Math.floor(core / run.chip.columns) * cellSize()];
-const colourOf = (table, share) => (share > 0 ? table[Math.max(1, Math.min(255, Math.round(share * 255)))] : css("--empty"));
+const step = (share) => Math.max(1, Math.min(255, Math.round(share * 255)));
+const colourOf = (table, share) => (share > 0 ? table[step(share)] : css("--empty"));
 
 function drawMaps() {
   if (!mesh.colours || mesh.colours.dark !== dark()) {
@@ -48,7 +50,8 @@ function drawMaps() {
   drawCores();
   drawLinks();
   drawScale($("coreScale"), mesh.colours.cold, "0", percent(top("classes", 4, [view.class])));
-  drawScale($("linkScale"), mesh.colours.warm, "0", `${Number(top("links", 5, [0, 1, 2, 3, 4]).toPrecision(2))} flits/cycle`);
+  const most = Number(top("links", 5, [0, 1, 2, 3, 4]).toPrecision(2));
+  drawScale($("linkScale"), mesh.colours.warm, "0", `${most} flits/cycle`);
   drawPicker();
   drawTopCores();
   drawTopLinks();
@@ -126,7 +129,8 @@ function drawScale(scale, table, low, high) {
   const stops = [0, 32, 64, 96, 128, 160, 192, 224, 255].map((index) => table[index]);
   const ramp = element("div", { class: "ramp", style: `background:linear-gradient(to right,${stops.join(",")})` });
   const none = element("span", { class: "none" }, swatch(css("--empty")), "exactly 0");
-  scale.replaceChildren(ramp, element("div", { class: "ends" }, element("span", {}, low), element("span", {}, high)), none);
+  const ends = element("div", { class: "ends" }, element("span", {}, low), element("span", {}, high));
+  scale.replaceChildren(ramp, ends, none);
 }
 
 // The classes of core-cycles: their shares, and a choice of the one that is drawn.

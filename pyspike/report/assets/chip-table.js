@@ -15,13 +15,7 @@ function drawHead() {
 }
 
 function keyFigures() {
-  const { cycles, seconds, sops, adds, flits, energy } = run.totals;
-  let busy = 0;
-  let working = 0;
-  for (let core = 0; core < cores; core += 1) {
-    busy += data.classes[core * run.classNames.length];
-    working += data.classes[core * run.classNames.length] > 0 ? 1 : 0;
-  }
+  const { cycles, seconds, sops, adds, flits, energy, utilisation } = run.totals;
   return [
     ["Latency", si(seconds, "s"), `${si(1 / seconds, "")} runs a second`],
     ["Energy", si(energy, "J"), sops ? `${si(energy / sops, "J")} per SOP` : "one run"],
@@ -30,7 +24,7 @@ function keyFigures() {
     ["Adds", count(adds), sops ? `${(adds / sops).toFixed(2)} per SOP` : "one run"],
     ["Flits", count(flits), `${(flits / cycles).toFixed(3)} per cycle`],
     ["Cycles", cycles < 1e4 ? exact(cycles) : si(cycles, "", 4), `at ${si(run.chip.clock, "Hz")}`],
-    ["Utilisation", percent(busy / cores / cycles), `${working} of ${cores} cores used`],
+    ["Utilisation", percent(utilisation), `of ${run.coresInUse} cores in use`],
   ];
 }
 
@@ -42,7 +36,7 @@ const COLUMNS = [
   ["Cores", (layer) => layer.cores.length, exact, "cores that hold one of its tiles"],
   ["Start", (layer) => layer.first, duration, "its first cycle"],
   ["Span", (layer) => layer.end - layer.first, duration, "from first to last cycle"],
-  ["At work", (layer) => layer.busy, percent, "of its cores' cycles within its span: issues or, without any, steps under way"],
+  ["At work", (layer) => layer.busy, percent, "share of its cores' cycles: issues or, without any, steps under way"],
   ["Events", (layer) => layer.events, count, "spikes and potentials that its engines received"],
   ["SOPs", (layer) => layer.sops, count, "synaptic operations: counts times targets"],
   ["Adds", (layer) => layer.adds, count, "additions of lanes"],

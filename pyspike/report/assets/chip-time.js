@@ -219,7 +219,8 @@ function bars(lines, height, parts, colours, text) {
     let x = 0;
     parts(line).forEach((value, k) => {
       const width = (value / most) * length;
-      if (width > 0) chart.append(svg("rect", { x, y: index * height + 2, width, height: height - 4, fill: colours(line, k) }));
+      const place = { x, y: index * height + 2, width, height: height - 4, fill: colours(line, k) };
+      if (width > 0) chart.append(svg("rect", place));
       x += width;
     });
     const size = Math.min(11, height - 1);
@@ -236,7 +237,8 @@ function energyBars(lines, height) {
     const total = sum(line.energy);
     const rows = run.energyParts.map(([kind], k) => [kind, si(line.energy[k], "J"), energyColours[k]])
       .filter((_, k) => line.energy[k] > 0);
-    return { title: `${line.name}: ${si(total, "J")}, ${percent(total / (run.totals.energy || 1))}`, rows, layer: line.layer };
+    const share = percent(total / (run.totals.energy || 1));
+    return { title: `${line.name}: ${si(total, "J")}, ${share}`, rows, layer: line.layer };
   });
   return chart;
 }
@@ -248,7 +250,8 @@ function rasterBlock() {
   const tops = new Map();
   data.rasterLayer.forEach((layer, k) => tops.set(layer, Math.max(tops.get(layer) || 0, data.rasterNeuron[k])));
   const firing = [...tops.keys()].sort((a, b) => a - b);
-  const lines = firing.map((index) => ({ name: run.layers[index].name, layer: index, rows: () => layerRows(run.layers[index]) }));
+  const lines = firing.map((index) =>
+    ({ name: run.layers[index].name, layer: index, rows: () => layerRows(run.layers[index]) }));
   const height = firing.length <= 12 ? 32 : firing.length <= 30 ? 20 : 12;
   const canvas = element("canvas", { id: "raster", class: "time", role: "img", "aria-label": "Spike raster" });
   const context = pen(canvas, time.width, height * firing.length);
