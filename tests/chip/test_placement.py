@@ -230,6 +230,8 @@ def test_loads_of_one_phase_spread_and_of_several_share() -> None:
     tiles = [Demand("tile", 1, phase=0, load=100) for _ in range(3)]
     chain = [Flow(0, 1, 10), Flow(1, 2, 10)]
     assert sorted(place(tiles, chain, chip).cores) == [0, 1, 2]
+    three_on_two = place(tiles, [], replace(SMALL, mesh=(2, 1)))
+    assert (three_on_two.imbalance, three_on_two.cost) == (50, 50)  # 200 on one core; 150 is the mean
     apart = [replace(tile, phase=k) for k, tile in enumerate(tiles)]
     assert len(set(place(apart, chain, chip).cores)) == 1
     assert len(set(place(tiles, chain, chip, balance=0.0).cores)) == 1
