@@ -214,7 +214,7 @@ class State:
 
 def _distances(chip: Chip) -> list[bytes]:
     """Hops between all cores, a byte each (at most 126); behind them the edge, and nowhere."""
-    number = np.append(np.arange(chip.cores), 0)
+    number = np.append(np.arange(chip.cores, dtype=np.int16), np.int16(0))
     y, x = number // chip.width, number % chip.width
     hops = np.zeros((chip.cores + 2, chip.cores + 2), dtype=np.uint8)
     hops[:-1, :-1] = abs(y[:, None] - y) + abs(x[:, None] - x)
