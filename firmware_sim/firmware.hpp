@@ -16,8 +16,8 @@ namespace spk::chip {
 
 class Firmware {
   public:
-    // Copies `bytes`. Throws FirmwareError.
-    static Firmware read(std::span<const std::byte> bytes);
+    // Copies `bytes`. Throws FirmwareError. Without `check_order` waits may have cycles: to see what a deadlock is.
+    static Firmware read(std::span<const std::byte> bytes, bool check_order = true);
 
     format::Chip chip{};
     std::span<const format::Core> cores;
@@ -57,9 +57,10 @@ class Firmware {
 };
 
 // Each throws FirmwareError. `check_records`: every record by itself, and that they follow one another; fills the
-// tables of who belongs to whom. `check_network`: destinations, producers and the order of waits.
+// tables of who belongs to whom. `check_network`: destinations and producers. `check_order`: the order of waits.
 void check_chip(const format::Chip& chip);
 void check_records(Firmware& firmware);
 void check_network(const Firmware& firmware);
+void check_order(const Firmware& firmware);
 
 }  // namespace spk::chip

@@ -48,11 +48,6 @@ class NetworkCheck {
         // Producers are distinct and name distinct destinations that name them, so equal numbers make them a bijection.
         if (to_cores != fw_.producers.size())
             throw FirmwareError("there are destinations that no port names among its producers");
-        for (std::size_t s = 0; s < fw_.steps.size(); ++s) check_order(s);
-        for (const format::Input& input : fw_.inputs) {
-            check_readers("input", static_cast<std::size_t>(&input - fw_.inputs.data()), input.number,
-                          input.first_destination, input.destinations);
-        }
     }
 
   private:
@@ -136,42 +131,45 @@ class NetworkCheck {
         return &fw_.destinations[core.first_destination + producer.destination];
     }
 
-    // A step waits for the step before it in its tile and, by its destinations, for the steps before its readers'
-    // groups; its readers wait for it.
-    void check_order(std::size_t number) const {
-        const format::Step& step = fw_.steps[number];
-        if (number > fw_.tiles[fw_.step_tile[number]].first_step) {
-            Record("step", number)
-                .require(step.number > fw_.steps[number - 1].number,
-                         "its number must be higher than that of the step before it in its tile");
-        }
-        check_readers("step", number, step.number, step.first_destination, step.destinations);
-    }
-
-    void check_readers(const char* what, std::size_t number, std::uint32_t place, std::uint32_t first,
-                       std::uint32_t count) const {
-        const Record record(what, number);
-        for (std::uint32_t d = first; d < first + count; ++d) {
-            const format::Destination& to = fw_.destinations[d];
-            if (to.core == format::kEdge) continue;
-            const format::Core& core = fw_.cores[static_cast<std::size_t>(fw_.core_index[to.core])];
-            const std::uint32_t reader = fw_.port_step[core.first_port + to.port];
-            if (fw_.steps[reader].number <= place)
-                record.fail("its number must be lower than that of step " + std::to_string(reader) +
-                            ", which it feeds");
-            const bool first_group = reader == fw_.tiles[fw_.step_tile[reader]].first_step;
-            if (!first_group && fw_.steps[reader - 1].number >= place) {
-                record.fail("its number must be higher than that of step " + std::to_string(reader - 1) +
-                            ", which comes before the group that it feeds");
-            }
-        }
-    }
-
     const Firmware& fw_;
 };
+
+// A step waits for the step before it in its tile and, by its destinations, for the steps before its readers' groups;
+// its readers wait for it.
+void check_readers(const Firmware& fw, const Record& record, std::uint32_t place, std::uint32_t first,
+                   std::uint32_t count) {
+    for (const format::Destination& to : fw.destinations.subspan(first, count)) {
+        if (to.core == format::kEdge) continue;
+        const format::Core& core = fw.cores[static_cast<std::size_t>(fw.core_index[to.core])];
+        const std::uint32_t reader = fw.port_step[core.first_port + to.port];
+        if (fw.steps[reader].number <= place)
+            record.fail("its number must be lower than that of step " + std::to_string(reader) + ", which it feeds");
+        const bool first_group = reader == fw.tiles[fw.step_tile[reader]].first_step;
+        if (!first_group && fw.steps[reader - 1].number >= place) {
+            record.fail("its number must be higher than that of step " + std::to_string(reader - 1) +
+                        ", which comes before the group that it feeds");
+        }
+    }
+}
 
 }  // namespace
 
 void check_network(const Firmware& firmware) { NetworkCheck(firmware).run(); }
+
+void check_order(const Firmware& fw) {
+    for (std::size_t s = 0; s < fw.steps.size(); ++s) {
+        const format::Step& step = fw.steps[s];
+        const Record record("step", s);
+        if (s > fw.tiles[fw.step_tile[s]].first_step) {
+            record.require(step.number > fw.steps[s - 1].number,
+                           "its number must be higher than that of the step before it in its tile");
+        }
+        check_readers(fw, record, step.number, step.first_destination, step.destinations);
+    }
+    for (std::size_t i = 0; i < fw.inputs.size(); ++i) {
+        const format::Input& input = fw.inputs[i];
+        check_readers(fw, Record("input", i), input.number, input.first_destination, input.destinations);
+    }
+}
 
 }  // namespace spk::chip

@@ -42,7 +42,7 @@ void Firmware::cut(std::span<const std::byte> bytes) {
     }
 }
 
-Firmware Firmware::read(std::span<const std::byte> bytes) {
+Firmware Firmware::read(std::span<const std::byte> bytes, bool check_order) {
     Firmware firmware;
     firmware.image_.resize((bytes.size() + 63) / 64);
     auto* copy = reinterpret_cast<std::byte*>(firmware.image_.data());
@@ -52,6 +52,7 @@ Firmware Firmware::read(std::span<const std::byte> bytes) {
     firmware.cut(image);
     check_records(firmware);
     check_network(firmware);
+    if (check_order) chip::check_order(firmware);
     return firmware;
 }
 

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <iterator>
-#include <stdexcept>
+#include <system_error>
 
 namespace spk::chip {
 namespace {
@@ -31,14 +29,20 @@ void add(std::string& text, std::span<const std::int32_t> word) {
 
 }  // namespace
 
-Trace::Trace(const std::string& path) : file_(std::fopen(path.c_str(), "wb")) {
-    if (file_ == nullptr) throw std::runtime_error("cannot write the trace " + path + ": " + std::strerror(errno));
+Trace::Trace(const std::string& path) : path_(path), file_(std::fopen(path.c_str(), "wb")) {
+    if (file_ == nullptr) fail();
 }
 
+// What happened before an error is worth having, but a second error is not.
 Trace::~Trace() {
-    flush(INT64_MAX);
+    try {
+        flush(INT64_MAX);
+    } catch (const std::system_error&) {
+    }
     std::fclose(file_);
 }
+
+void Trace::fail() const { throw std::system_error(errno, std::generic_category(), "cannot write the trace " + path_); }
 
 std::string& Trace::line(Cycle now, std::uint32_t core, Rank rank, std::uint32_t minor) {
     lines_.push_back({now, std::uint64_t{core} << 8 | rank << 4 | minor, std::to_string(now)});
@@ -123,6 +127,7 @@ void Trace::flush(Cycle now) {
     const auto end = std::find_if(lines_.begin(), lines_.end(), [now](const Line& line) { return line.cycle >= now; });
     for (auto each = lines_.begin(); each != end; ++each) std::fprintf(file_, "%s\n", each->text.c_str());
     lines_.erase(lines_.begin(), end);
+    if (std::fflush(file_) != 0) fail();
 }
 
 }  // namespace spk::chip

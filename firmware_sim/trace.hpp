@@ -1,6 +1,6 @@
 // The retire-level trace: one line per act, sorted by cycle, core and kind (docs/chip.md, "Trace").
 //
-// Contract: acts may be reported in any order within `kAhead` cycles; lines leave in the order of the page.
+// Contract: acts may be reported in any order, but none of a cycle that has been flushed.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@ namespace spk::chip {
 
 class Trace {
   public:
+    // Throws std::system_error, as `flush` does.
     explicit Trace(const std::string& path);
     ~Trace();
     Trace(const Trace&) = delete;
@@ -48,6 +49,9 @@ class Trace {
 
     std::string& line(Cycle now, std::uint32_t core, Rank rank, std::uint32_t minor = 0);
 
+    [[noreturn]] void fail() const;
+
+    std::string path_;
     std::FILE* file_;
     std::vector<Line> lines_;
 };

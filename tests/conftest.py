@@ -1,6 +1,7 @@
 """What every test shares: which native module is tested, and how hard Hypothesis tries.
 
-PYSPIKE_TEST_NATIVE   path of a `_native*.so`, tested in place of the installed one (a debug or sanitizer build)
+PYSPIKE_TEST_NATIVE   path of a `_native*.so`: it and the `_simulator*.so` beside it are tested in place of the
+                      installed ones (a debug or sanitizer build)
 HYPOTHESIS_PROFILE    default, quick (sanitizer builds) or thorough
 """
 
@@ -16,22 +17,25 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 
-def _preload_native(path: Path) -> None:
-    """Load the module at `path` as `pyspike._native`, before anything else can import the installed one."""
-    if "pyspike._native" in sys.modules:
-        raise pytest.UsageError("pyspike._native is loaded already: PYSPIKE_TEST_NATIVE comes too late")
+def _preload(name: str, path: Path) -> None:
+    """Load the module at `path` as `pyspike.<name>`, before anything else can import the installed one."""
+    dotted = f"pyspike.{name}"
+    if dotted in sys.modules:
+        raise pytest.UsageError(f"{dotted} is loaded already: PYSPIKE_TEST_NATIVE comes too late")
     if not path.is_file():
         raise pytest.UsageError(f"PYSPIKE_TEST_NATIVE names no file: {path}")
-    loader = importlib.machinery.ExtensionFileLoader("pyspike._native", str(path))
-    spec = importlib.util.spec_from_file_location("pyspike._native", path, loader=loader)
+    loader = importlib.machinery.ExtensionFileLoader(dotted, str(path))
+    spec = importlib.util.spec_from_file_location(dotted, path, loader=loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["pyspike._native"] = module
+    sys.modules[dotted] = module
     loader.exec_module(module)
 
 
 if os.environ.get("PYSPIKE_TEST_NATIVE"):
-    _preload_native(Path(os.environ["PYSPIKE_TEST_NATIVE"]).resolve())
+    _native = Path(os.environ["PYSPIKE_TEST_NATIVE"]).resolve()
+    _preload("_native", _native)
+    _preload("_simulator", _native.with_name(_native.name.replace("_native", "_simulator")))
 
 # No deadline: the machines that run this are shared, and a slow example is not a wrong one.
 # CI judges every change by the same examples; elsewhere each run looks for new ones.
@@ -48,4 +52,4 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 def pytest_report_header() -> str:
     module = sys.modules.get("pyspike._native")
-    return f"native module: {module.__file__ if module else 'the installed one'}"
+    return f"native modules: {module.__file__ if module else 'the installed ones'}"

@@ -1,3 +1,6 @@
+#include <exception>
+#include <system_error>
+
 #include "bindings/simulator.hpp"
 #include "counters.hpp"
 #include "errors.hpp"
@@ -26,6 +29,8 @@ void translate(std::exception_ptr thrown) {
         set_error("SimulationError", error.what());
     } catch (const InputError& error) {
         set_error(error.is_range ? "RangeError" : "ShapeError", error.what());
+    } catch (const std::system_error& error) {
+        PyErr_SetString(PyExc_OSError, error.what());
     }
 }
 

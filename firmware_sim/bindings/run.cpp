@@ -20,10 +20,10 @@ std::span<const std::byte> bytes_of(const py::bytes& data) {
     return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-Firmware read(const py::bytes& data) {
+Firmware read(const py::bytes& data, bool check_order) {
     const auto bytes = bytes_of(data);
     const py::gil_scoped_release release;
-    return Firmware::read(bytes);
+    return Firmware::read(bytes, check_order);
 }
 
 // Looks for signals, and calls `progress`, ten times a second.
@@ -112,8 +112,9 @@ py::dict result_of(Simulation& simulation) {
 }
 
 py::dict run(const py::bytes& data, const Inputs& inputs, std::uint32_t threads, std::uint32_t windows,
-             const std::string& trace, bool ignore_ready, Cycle max_cycles, const Progress& progress) {
-    const Firmware firmware = read(data);
+             const std::string& trace, bool ignore_ready, bool check_order, Cycle max_cycles,
+             const Progress& progress) {
+    const Firmware firmware = read(data, check_order);
     std::vector<std::span<const std::int32_t>> values;
     for (const auto& array : inputs) values.emplace_back(array.data(), static_cast<std::size_t>(array.size()));
     std::optional<Simulation> simulation;
@@ -130,9 +131,10 @@ py::dict run(const py::bytes& data, const Inputs& inputs, std::uint32_t threads,
 
 void bind_run(py::module_& module) {
     using namespace py::literals;
-    module.def("check", [](const py::bytes& data) { read(data); }, "firmware"_a, "Verify a firmware image.");
+    module.def("check", [](const py::bytes& data) { read(data, true); }, "firmware"_a, "Verify a firmware image.");
     module.def("run", &run, "firmware"_a, "inputs"_a, py::kw_only(), "threads"_a = 1, "windows"_a = 0, "trace"_a = "",
-               "ignore_ready"_a = false, "max_cycles"_a = 0, "progress"_a = py::none(), "Run a firmware image.");
+               "ignore_ready"_a = false, "check_order"_a = true, "max_cycles"_a = 0, "progress"_a = py::none(),
+               "Run a firmware image.");
 }
 
 }  // namespace spk::chip::bindings

@@ -119,11 +119,17 @@ CSRC: dict[str, set[str]] = {
     "tasks": {"spk", "tasks"},
     "bindings": {"spk", "model", "kernels", "runtime", "tasks", "bindings"},
 }
+# firmware_sim/ knows the container of images and nothing that executes them; what is written in quotes is there, in
+# csrc/ or in the simulator itself. Its twin's test bench is compiled by Verilator.
+SIMULATOR: dict[str, set[str]] = {
+    ".": {".", "model", "spk"},
+    "bindings": {".", "bindings"},
+}
 STANDARD = set(
     "algorithm array atomic bit cassert cerrno charconv chrono climits cmath compare concepts condition_variable "
-    "cstddef cstdint cstdio cstdlib cstring functional initializer_list iterator limits map memory mutex new "
-    "numbers numeric optional ostream semaphore span stdexcept string string_view thread tuple type_traits utility "
-    "variant vector version iostream fstream stddef.h stdint.h stdbool.h stdio.h stdlib.h string.h".split()
+    "cstddef cstdint cstdio cstdlib cstring functional exception initializer_list iterator limits map memory mutex new "
+    "numbers numeric optional ostream semaphore span stdexcept string string_view system_error thread tuple type_traits "
+    "utility variant vector version iostream fstream stddef.h stdint.h stdbool.h stdio.h stdlib.h string.h".split()
 )
 ON_THE_HEAP = {"fstream", "functional", "iostream", "map", "memory", "string", "thread", "vector"}
 INTRINSICS = {"immintrin.h", "emmintrin.h", "tmmintrin.h", "arm_neon.h", "cpuid.h"}
@@ -157,6 +163,28 @@ def test_cxx_rooms(path: Path) -> None:
             assert found.header.split("/")[0] in CSRC[folder], str(found)
             base = ROOT / "csrc" / "include" if found.header.startswith("spk/") else ROOT / "csrc"
             assert (base / found.header).is_file(), f"{found}, which is not there (write the path from csrc/)"
+        else:
+            assert _header_is_known(found.header, folder), str(found)
+
+
+SIMULATOR_FILES = [
+    path
+    for path in files_of("firmware_sim", ".hpp", ".cpp")
+    if path.relative_to(ROOT / "firmware_sim").parts[0] not in ("rtl", "formal", "cosim")
+]
+
+
+@pytest.mark.parametrize("path", SIMULATOR_FILES, ids=name_of)
+def test_simulator_rooms(path: Path) -> None:
+    folder = path.relative_to(ROOT / "firmware_sim").parent.as_posix()
+    assert folder in SIMULATOR, f"{name_of(path)}: say in {HERE} whom firmware_sim/{folder} may know"
+    for found in includes_of(path):
+        if found.quoted:
+            room = found.header.split("/")[0] if "/" in found.header else "."
+            assert room in SIMULATOR[folder], str(found)
+            base = {"spk": "csrc/include", "model": "csrc"}.get(room, "firmware_sim")
+            assert (ROOT / base / found.header).is_file(), f"{found}, which is not there"
+            assert room != "spk" or found.header == "spk/status.hpp", str(found)
         else:
             assert _header_is_known(found.header, folder), str(found)
 
