@@ -41,6 +41,11 @@ def native(
     return result
 
 
+def check(firmware: fw.Firmware) -> None:
+    """What the C++ reader says of an image; raises `ModelFormatError` where it refuses."""
+    _simulator.check(fw.to_bytes(firmware))
+
+
 def native_traffic(*arguments: Any, **options: Any) -> dict[str, Any]:
     return _simulator.traffic(*arguments, **options)
 

@@ -72,9 +72,10 @@ class _Maker:
     def make(self) -> Program:
         """Inputs first and now and then, steps between, then whatever is missing."""
         mesh = self.chip.firmware.width * self.chip.firmware.height
-        few = self.rng.sample(range(mesh), self.rng.randint(1, min(mesh, 5)))
-        tiles = [self._tile(self.rng.choice(few)) for _ in range(self.rng.randint(1, 6))]
-        self._input()
+        few = self.rng.sample(range(mesh), self.rng.randint(1, min(mesh, self.rng.choice([2, 5]))))
+        tiles = [self._tile(self.rng.choice(few)) for _ in range(self.rng.randint(1, 7))]
+        for _ in range(self.rng.choice([1, 1, 2, 4])):
+            self._input()
         program = tiles + self.rng.choices(tiles, k=self.rng.randint(0, 5))
         self.rng.shuffle(program)
         for tile in program:
@@ -152,7 +153,7 @@ class _Maker:
         most = self.rng.choice([1, 1, 4, 8, 9, 16, 17, 20])
         channels = tile.record.channels if self.chance(0.4) else 1
         spread = self.rng.choice([3, 30, 300, 30000])
-        ladder = np.sort(self.bulk.integers(-spread // 8, spread, (channels, most)), axis=1)
+        ladder = np.sort(self.bulk.integers(-spread // 8, spread, (channels, most), dtype=np.int32), axis=1)
         if self.chance(0.1):
             ladder = ladder[:, ::-1]  # the chip only counts
         keywords: dict[str, Any] = {}
@@ -210,7 +211,7 @@ class _Maker:
                 (sent, channels + tile.record.channel, 0),  # dense
                 (sent, channels, tile.record.channel),
                 (1, 1, rng.choice([0, tile.record.channel])),  # depthwise
-                (rng.randint(1, sent), rng.randint(1, 2 * channels), rng.randint(0, 4)),  # groups
+                (rng.randint(1, sent), rng.randint(1, 2 * channels), rng.choice([0, 2, tile.record.channel])),  # groups
             ]
         )
         shares = [
@@ -243,13 +244,24 @@ class _Maker:
         offset = [0, 0, 0]
         if self.chance(0.4):
             offset = [self.rng.randint(-y0, 2), self.rng.randint(-x0, 2), self.rng.choice([0, -c0, 1])]
-        if port.record.kind == fw.LOAD and self.chance(0.8):
-            offset = [tile.y - y0, tile.x - x0, tile.channel - c0]
-        elif tile.mode == fw.MAX and self.chance(0.8):
-            offset[2] = tile.channel - c0
-        elif self.chance(0.6):
-            offset[2] = -c0
+        if self.chance(0.8):
+            geometry = port.record
+            steps = (geometry.stride_y, geometry.dilation_y, geometry.kernel_y, geometry.top, geometry.upsample_y)
+            offset[0] = self._shift_that_hits((y0, y1), (tile.y, tile.rows), *steps)
+            steps = (geometry.stride_x, geometry.dilation_x, geometry.kernel_x, geometry.left, geometry.upsample_x)
+            offset[1] = self._shift_that_hits((x0, x1), (tile.x, tile.columns), *steps)
+        if self.chance(0.8):
+            one_to_one = not port.has_weights or (port.record.inputs == 1 and port.record.channel == 0)
+            offset[2] = (tile.channel if one_to_one else 0) - c0
         sender.to(port, offset=(offset[0], offset[1], offset[2]), **windows)
+
+    def _shift_that_hits(
+        self, sent: tuple[int, int], tile: tuple[int, int], stride: int, dilation: int, kernel: int, pad: int, up: int
+    ) -> int:
+        """An offset by which some row (or column) that is sent reaches one of the tile."""
+        target = tile[0] + self.rng.randrange(tile[1])
+        source = (target * stride + self.rng.randrange(kernel) * dilation - pad) // up
+        return max(source - self.rng.randint(*sent), -sent[0])
 
     def _outputs(self) -> None:
         """Graph outputs, and an end for potentials that no one takes. Two steps may share one, side by side."""

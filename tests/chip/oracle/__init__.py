@@ -52,11 +52,13 @@ def simulate(
             record.cores[core]["idle"] += 1
         host.cycle()
         mesh.cycle(record)
-        for part in (*units, host, mesh):
-            part.commit()
+        for unit in units:
+            unit.commit()
+        host.commit()
+        mesh.commit()
         # Between two acts lie at most a link, and the stage of a token.
         if record.cycle - record.last_act > firmware.link_delay + 8:
-            waits = [line for part in (*units, host) for line in part.waits()]
+            waits = [line for unit in units for line in unit.waits()] + host.waits()
             raise SimulationError("deadlock:\n" + "\n".join(waits))
         record.commit()
     cycles = record.last_act + 1

@@ -86,9 +86,8 @@ class Mesh:
             for entry, output, flit in router.cycle():
                 record.line(core, "grant", f"{PORTS[entry]} {PORTS[output]} {flit}")
                 record.links[core][output] += 1
-                record.cores[core]["hops_x"] += output == EAST or (
-                    output == WEST and core != 0
-                )  # W of router 0: the host
+                to_host = output == WEST and core == 0
+                record.cores[core]["hops_x"] += output in (EAST, WEST) and not to_host
                 record.cores[core]["hops_y"] += output in (NORTH, SOUTH)
                 record.act()
         for link in self.links:
