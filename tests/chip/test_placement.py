@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyspike import ChipError
+from pyspike.chip import placement
 from pyspike.chip.config import Chip
 from pyspike.chip.placement import EDGE, Demand, Flow, Placement, link_loads, place
 from pyspike.chip.placement_bound import lower_bound
@@ -200,6 +201,22 @@ def test_a_hidden_square_is_found_again() -> None:
     assert found.start_cost > 1.2 * 240
     assert found.random_flit_hops > 1.8 * 240
     assert found.busiest_link == 10
+
+
+def test_the_best_placement_seen_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain, whose greedy start is good, and temperatures so hot that anything is accepted until the end."""
+    monkeypatch.setattr(placement, "_HOT", 100.0)
+    monkeypatch.setattr(placement, "_COLD", 100.0)
+    tiles, _, chip = grid(4)
+    found = place(tiles, [Flow(k, k + 1, 10) for k in range(15)], chip, effort=100)
+    assert found.bound <= found.cost <= found.start_cost < 0.7 * found.random_cost
+
+
+def test_two_tiles_of_full_cores_change_places() -> None:
+    """The greedy start fills core 0 with the first two tiles, which have nothing to say to each other."""
+    tiles, flows = [Demand("half", 5) for _ in range(4)], [Flow(0, 2, 10), Flow(1, 3, 10)]
+    found = place(tiles, flows, replace(SMALL, mesh=(2, 1)), effort=100)
+    assert (found.start_cost, found.cost) == (20, 0)
 
 
 def test_the_bound_of_a_star_fills_the_rings() -> None:
