@@ -232,8 +232,23 @@ def test_an_event_before_its_group_is_an_error(simulators: tuple[Simulator, Simu
         simulators[0](firmware, [counts], ignore_ready=True)
 
 
+@pytest.mark.parametrize("simulators", SIMULATORS)
+def test_steps_that_wait_for_each_other_are_a_deadlock(simulators: tuple[Simulator, Simulator]) -> None:
+    """No reader takes such firmware, unless it is told not to look at the order of waits."""
+    chip = Builder(mesh=(2, 1))
+    first, second = (chip.tile(core, channels=16).fire([1], number=core) for core in (0, 1))
+    first.to(second.port())
+    second.to(first.port())
+    firmware = chip.build()
+    with pytest.raises(ERRORS, match=r"deadlock.*(\n.*)+core 0 tile 0.*\n.*core 1 tile 0"):
+        simulators[0](firmware, [], check_order=False)
+    if simulators[0] is native:
+        with pytest.raises(ModelFormatError, match="number"):
+            native(firmware, [])
+
+
 def test_the_oracle_sees_a_deadlock() -> None:
-    """No firmware that a reader takes can deadlock; one that waits for an END too many does."""
+    """One END too many to wait for: such a record is refused by every reader, and the oracle has none."""
     chip = Builder()
     fire = chip.tile(channels=16).fire([1])
     chip.input(1, 1, 16).to(fire.port())

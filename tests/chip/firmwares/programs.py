@@ -43,20 +43,24 @@ def programs(draw: st.DrawFn) -> Program:
     return random_program(draw(st.randoms(use_true_random=False)))
 
 
-def random_program(rng: Random) -> Program:
-    """A program whose steps and inputs are made in the order of their numbers, which is what makes them acyclic."""
-    return _Maker(rng).make()
+def random_program(rng: Random, scale: int = 1) -> Program:
+    """A program whose steps and inputs are made in the order of their numbers, which is what makes them acyclic.
+
+    `scale` multiplies the sides of the mesh and the number of tiles and steps.
+    """
+    return _Maker(rng, scale).make()
 
 
 class _Maker:
     """`nodes` are the inputs and steps so far; a node may feed a later one whose tile has no step in between."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, scale: int) -> None:
+        self.scale = scale
         self.rng = rng
         self.bulk = np.random.default_rng(rng.randrange(2**32))
         self.big = rng.random() < 0.1  # few larger programs, many small ones
         self.chip = Builder(
-            (rng.randint(1, 4), rng.randint(1, 3)), lanes=rng.choice([8, 8, 16, 16, 32]),
+            (rng.randint(1, 4 * scale), rng.randint(1, 3 * scale)), lanes=rng.choice([8, 8, 16, 16, 32]),
             timesteps=rng.choice([1, 1, 2, 3]), router_fifo=self._depth(), out_fifo=self._depth(),
             axon_fifo=self._depth(), link_delay=rng.choice([0, 0, 0, 1, 2, 3]), weight_bits=rng.choice([2, 4, 8, 8]),
         )  # fmt: skip
@@ -72,11 +76,11 @@ class _Maker:
     def make(self) -> Program:
         """Inputs first and now and then, steps between, then whatever is missing."""
         mesh = self.chip.firmware.width * self.chip.firmware.height
-        few = self.rng.sample(range(mesh), self.rng.randint(1, min(mesh, self.rng.choice([2, 5]))))
-        tiles = [self._tile(self.rng.choice(few)) for _ in range(self.rng.randint(1, 7))]
+        few = self.rng.sample(range(mesh), self.rng.randint(1, min(mesh, self.rng.choice([2, 5]) * self.scale)))
+        tiles = [self._tile(self.rng.choice(few)) for _ in range(self.rng.randint(1, 7 * self.scale))]
         for _ in range(self.rng.choice([1, 1, 2, 4])):
             self._input()
-        program = tiles + self.rng.choices(tiles, k=self.rng.randint(0, 5))
+        program = tiles + self.rng.choices(tiles, k=self.rng.randint(0, 5 * self.scale))
         self.rng.shuffle(program)
         for tile in program:
             if self.chance(0.15):

@@ -32,9 +32,14 @@ __all__ = [
 
 
 def simulate(
-    firmware: Firmware, inputs: Sequence[NDArray[np.int32]], trace: bool = True, ignore_ready: bool = False
+    firmware: Firmware,
+    inputs: Sequence[NDArray[np.int32]],
+    trace: bool = True,
+    ignore_ready: bool = False,
+    check_order: bool = False,
 ) -> dict[str, Any]:
     """One run. The result is that of `pyspike._simulator.run`, without windows; `trace` holds the lines.
+    Records are taken as they are, whatever `check_order` says: only a firmware's readers verify it.
 
     Raises `SimulationError` for an event outside its group and for a deadlock.
     """
