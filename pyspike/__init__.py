@@ -3,6 +3,7 @@
     report = pyspike.compile("network.onnx", "network.spk")     # integers from here on
     runtime = pyspike.Runtime.load("network.spk", threads=2)
     outputs = runtime.run(photograph)                            # name -> float64; raw=True gives the integers
+    print(pyspike.simulate("network.spk", photograph))           # a neuromorphic chip, cycle by cycle
     print(pyspike.verify("network.spk", onnx="network.onnx"))    # every executor, compared with ==
 
 Importing this package needs NumPy alone and loads next to nothing; each name brings its module at first use. What
@@ -31,6 +32,7 @@ from pyspike.errors import (
 )
 
 if TYPE_CHECKING:
+    from pyspike.chip.simulate import SimulationReport, simulate
     from pyspike.compiler import CompileReport, compile
     from pyspike.runtime import MemoryPlan, Model, Profile, Runtime, TensorInfo
     from pyspike.verify import VerifyReport, verify
@@ -54,10 +56,12 @@ __all__ = [
     "Runtime",
     "ShapeError",
     "SimulationError",
+    "SimulationReport",
     "TensorInfo",
     "UnsupportedOpError",
     "VerifyReport",
     "compile",
+    "simulate",
     "verify",
 ]
 
@@ -67,12 +71,14 @@ _HOMES = {
     "Model": "runtime",
     "Profile": "runtime",
     "Runtime": "runtime",
+    "SimulationReport": "chip.simulate",
     "TensorInfo": "runtime",
     "VerifyReport": "verify",
     "compile": "compiler",
+    "simulate": "chip.simulate",
     "verify": "verify",
 }
-_ROOMS = ("compiler", "errors", "graph", "image", "io", "models", "nn", "ops", "report", "runtime", "tasks")
+_ROOMS = ("chip", "compiler", "errors", "graph", "image", "io", "models", "nn", "ops", "report", "runtime", "tasks")
 
 
 def __getattr__(name: str) -> Any:

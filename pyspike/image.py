@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import struct
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from pyspike import memory
+from pyspike._files import write_whole
 from pyspike.errors import Error, ModelFormatError
 from pyspike.graph import MAX_RANK, Graph, Node, Phase, Port, Scale, Tensor
 from pyspike.ops import BY_KIND, Conv2d, Linear, Op
@@ -101,20 +101,7 @@ def to_bytes(graph: Graph) -> bytes:
 
 def write(graph: Graph, path: str | os.PathLike[str]) -> None:
     """Write the image of `graph` to a temporary file beside `path`, then rename it."""
-    target = Path(path)
-    data = to_bytes(graph)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, to_bytes(graph))
 
 
 def read(path: str | os.PathLike[str]) -> Graph:

@@ -1,8 +1,8 @@
 """Runs a model on every executor that is at hand and compares all integers with `==`.
 
 The executors: the NumPy reference (on what was read back from the image), the C++ runtime (each instruction set, one
-and two threads), PyTorch in float64 and, where the model is float-exact, float32, and the ONNX file that the model
-came from: in ONNX Runtime where float-exact, else recompiled and run by the reference.
+and two threads), the simulated chip, PyTorch in float64 and, where the model is float-exact, float32, and the ONNX file
+that the model came from: in ONNX Runtime where float-exact, else recompiled and run by the reference.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 
 from pyspike import image, reference
-from pyspike.errors import MissingExtraError, ModelFormatError, ShapeError, missing_extra
+from pyspike.errors import (
+    ChipError,
+    MissingExtraError,
+    ModelFormatError,
+    ShapeError,
+    UnsupportedOpError,
+    missing_extra,
+)
 from pyspike.graph import Graph, Phase, Port
 from pyspike.ops.base import Ints
 
@@ -72,7 +79,7 @@ def verify(
         say(name)
         try:
             execute = build()
-        except MissingExtraError as error:
+        except (MissingExtraError, UnsupportedOpError, ChipError) as error:
             tally.missing.append(f"{name}: {error}")
             continue
         tally.executors.append(name)
@@ -163,8 +170,8 @@ def _cases(graph: Graph, inputs: Arrays | Sequence[Arrays] | None) -> list[Array
 def _executors(
     graph: Graph, data: bytes, onnx: str | os.PathLike[str] | None
 ) -> list[tuple[str, Callable[[], Executor]]]:
-    """(name, how to build it) of everything but the reference; building raises `MissingExtraError` where it cannot
-    run.
+    """(name, how to build it) of everything but the reference; building raises `MissingExtraError`,
+    `UnsupportedOpError` or `ChipError` where it cannot run.
     """
     from pyspike import runtime
 
@@ -173,6 +180,7 @@ def _executors(
     for isa in runtime.available_isas():
         for threads in (1, 2):
             found.append((f"runtime ({isa}, {threads} thread{'s' * (threads > 1)})", _runtime(data, isa, threads)))
+    found.append(("chip", lambda: _chip(graph)))
     found.append(("torch float64", lambda: _torch("float64")))
     if exact:
         found.append(("torch float32", lambda: _torch("float32")))
@@ -208,6 +216,20 @@ def _runtime(data: bytes, isa: str, threads: int) -> Callable[[], Executor]:
         return _takes_any_graph(execute)
 
     return build
+
+
+def _chip(graph: Graph) -> Executor:
+    """The simulated chip `default`; where tiles lie changes no integer, so they are placed in no time."""
+    from pyspike.chip.config import Chip
+    from pyspike.chip.mapping import map_network
+    from pyspike.chip.simulate import simulate
+
+    mapped = map_network(graph, Chip.load("default"), effort=0)
+
+    def execute(graph: Graph, case: Arrays) -> dict[str, Ints]:
+        return simulate(mapped, case, windows=0, raster=0).outputs
+
+    return execute
 
 
 def _torch(dtype: str) -> Executor:

@@ -104,7 +104,7 @@ class Edge:
 @dataclass(eq=False)
 class Step:
     """`bias` int64 [C] or None, and `ladder` int64 [1 or C, D], in the place's scale; `membrane` is the neuron that
-    keeps one, `guard` its guard bits in the place's scale. `shift`: the place's integers are the tensor's << shift.
+    keeps one, `guard` its guard bits in the place's scale. `shift`: an OUTPUT's integers are the tensor's << shift.
     `origin`: the step of the whole network that this one of a pass stands for.
     """
 

@@ -55,6 +55,11 @@ class RunFigures:
         """Flits that entered out FIFOs or left the host."""
         return sum(self.total(each) for each in FLITS) + sum(self.host(each) for each in FLITS[:3])
 
+    @property
+    def spikes_column(self) -> int:
+        """Where the spikes stand in the counters of steps."""
+        return STEP.index("spikes")
+
     def by_core(self) -> Counts:
         """Counts of every core of the mesh; the host's flits count where they enter, at core 0."""
         cores, links = self.raw["cores"], self.raw["links"]

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pyspike._files import write_whole
 from pyspike.errors import ModelFormatError
 from pyspike.image import ALIGNMENT, HEADER, MAGIC, MAJOR, MINOR
 
@@ -268,6 +269,11 @@ def from_bytes(data: bytes) -> Firmware:
     if to_bytes(firmware)[HEADER.size :] != data[HEADER.size :]:
         raise ModelFormatError("not the canonical firmware image of what it describes")
     return firmware
+
+
+def write(firmware: Firmware, path: str | os.PathLike[str]) -> None:
+    """Write the image of `firmware` to a temporary file beside `path`, then rename it."""
+    write_whole(path, to_bytes(firmware))
 
 
 def read(path: str | os.PathLike[str]) -> Firmware:

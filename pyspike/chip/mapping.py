@@ -21,6 +21,8 @@ from pyspike.graph import Graph
 from pyspike.ops import Synapse
 
 Progress = Callable[[str, int, int], None]
+EFFORT = 200
+"""Proposals of the placement per tile: some seconds for a whole network."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def map_network(
     *,
     seed: int = 0,
     fixed: Mapping[int, int] | None = None,
-    effort: int = 1000,
+    effort: int = EFFORT,
     progress: Progress | None = None,
 ) -> MappedNetwork:
     """Map `graph` onto `chip`. The same arguments give the same firmware.
@@ -72,12 +74,13 @@ def map_pass(
     bits: int,
     seed: int = 0,
     fixed: Mapping[int, int] | None = None,
-    effort: int = 1000,
+    effort: int = EFFORT,
     progress: Progress | None = None,
 ) -> MappedPass:
     """Tiles, placement and firmware of what is on the chip at once."""
     tiles = tile_network(dataflow, chip, bits)
     links = Links(dataflow, tiles)
+    dataflow.inputs = [each for each in dataflow.inputs if links.out_of(each, None)]  # the others reach nothing
     tell = (lambda done, of, cost: progress("placing tiles", done, of)) if progress else None
     placed = place(demands(tiles, links, chip, bits), flows(links), chip, seed=seed, fixed=fixed, effort=effort,
                    progress=tell)  # fmt: skip

@@ -198,7 +198,7 @@ class _Builder:
         """Bring the steps of a moment to the place's grid."""
         finer = _grows(moment.drive, final) or 0
         for step in moment.steps:
-            step.shift = finer
+            step.shift = finer if step.kind == OUTPUT else 0  # counts are what they are
             times = self.graph.timesteps if step.last else 1
             bias = (moment.drive.constant << finer) * times
             step.bias = bias if bias.any() else None

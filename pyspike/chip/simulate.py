@@ -147,6 +147,18 @@ class SimulationReport:
         """The energy of some of the counts."""
         return self.preset.energy(counts, self.chip, self.passes[0].firmware.weight_bits)
 
+    def write_html(self, path: str | os.PathLike[str], title: str = "Simulated chip", agreement: str = "") -> None:
+        """Write the self-contained HTML report; `agreement` says what the outputs were compared with."""
+        from pyspike.report.chip_run import write_html
+
+        write_html(self, path, title, agreement)
+
+    def write_trace(self, path: str | os.PathLike[str], title: str = "Simulated chip") -> None:
+        """Write a trace for Perfetto (ui.perfetto.dev) or chrome://tracing."""
+        from pyspike.report.chip_run import write_trace
+
+        write_trace(self, path, title)
+
     def __str__(self) -> str:
         joules = self.energy
         parts = ", ".join(f"{kind} {value * 1e6:.3g}" for kind, value in joules.parts.items() if value)
@@ -174,6 +186,7 @@ def simulate(
     seed: int = 0,
     threads: int = 1,
     windows: int = 256,
+    raster: int = 20_000,
     trace: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> SimulationReport:
@@ -181,8 +194,9 @@ def simulate(
 
     model: an image (path or bytes), a graph, or what `map_network` made. inputs: integers of the declared shapes by
     name, or the array of the only input. chip: a preset ("default", "large"), a TOML file, or a `Chip`. seed: of the
-    placement. windows: length of the time series at most. trace: a file for the retire-level trace (docs/chip.md), one
-    for each pass with its number before the suffix where there are several. progress(what, done, of) may raise.
+    placement. threads: of the simulator, with the same result. windows, raster: most windows of the time series, and
+    points of the spike raster. trace: a file for the retire-level trace (docs/chip.md), one for each pass with its
+    number before the suffix where there are several. progress(what, done, of) may raise.
 
     Raises `ModelFormatError`, `UnsupportedOpError` for an operator that the chip cannot run, `ChipError` where the
     network does not fit or the chip is impossible, `ShapeError`, `RangeError`, and `SimulationError`.
@@ -194,7 +208,8 @@ def simulate(
     for number, each in enumerate(mapped.passes):
         raw = _simulator.run(
             to_bytes(each.firmware), [host.sent(source) for source in each.dataflow.inputs], threads=threads,
-            windows=windows, trace=_trace_path(trace, number, len(mapped.passes)), progress=_told(progress),
+            windows=windows, raster=raster, trace=_trace_path(trace, number, len(mapped.passes)),
+            progress=_told(progress),
         )  # fmt: skip
         delivering = [step for step in each.dataflow.steps() if step.delivery is not None]
         for step, values in zip(delivering, raw.pop("outputs"), strict=True):

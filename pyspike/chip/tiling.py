@@ -19,7 +19,7 @@ COUNT_DENSITY, PIXEL_DENSITY = 0.12, 0.95
 """Shares of counts and of host inputs that are not 0, where nobody has measured them: estimates for planning alone."""
 
 SHIFT_BITS, CONSTANT_BITS = 5, 32
-TILES_PER_CORE = 1.25
+TILES_PER_CORE = 2.0
 """How many tiles a chip gets for each of its cores."""
 
 MIN_SITES = 16
@@ -179,13 +179,19 @@ def cut(place: Place, chip: Chip, weight_bits: int, wanted: int) -> list[TileSpe
         if found.potential > chip.potential_words or found.weight_bits > chip.weight_capacity:
             continue
         count = _count(place, size)
+        # The host sends row by row: at any time it feeds one band of rows, so only columns and channels work at once.
+        abreast = count // -(-place.canvas[0] // size[0]) if _fed_by_host(place) else count
         tiny = count > 1 and size[0] * size[1] < MIN_SITES and count > wanted
-        key = (float(max(wanted - count, 0) or tiny), float(count), _traffic(place, sample, count), float(grid[2]))
+        key = (float(max(wanted - abreast, 0) or tiny), float(count), _traffic(place, sample, count), float(grid[2]))
         if best is None or key < best[0]:
             best = key, size
     if best is None:
         raise _too_large(place, chip, weight_bits)
     return list(_blocks(place, best[1]))
+
+
+def _fed_by_host(place: Place) -> bool:
+    return any(isinstance(edge.source, HostInput) for step in place.steps for edge in step.edges)
 
 
 def _grids(place: Place, lanes: int) -> Iterator[tuple[int, int, int]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import pyspike
-from pyspike.cli import compile, demo, detect, inspect, profile, run, verify
+from pyspike.cli import compile, demo, detect, inspect, map, profile, run, simulate, verify
 
 app = typer.Typer(
     name="pyspike",
@@ -18,7 +18,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (demo.demo, compile.compile, run.run, detect.detect, inspect.inspect, profile.profile, verify.verify):
+COMMANDS = (
+    demo.demo, compile.compile, run.run, detect.detect, inspect.inspect, profile.profile, map.map, simulate.simulate,
+    verify.verify,
+)  # fmt: skip
+for command in COMMANDS:
     app.command(no_args_is_help=command is not demo.demo)(command)
 
 

@@ -16,6 +16,10 @@ err = Console(stderr=True, highlight=False)
 PREFIXES = {4: "T", 3: "G", 2: "M", 1: "k", 0: "", -1: "m", -2: "u", -3: "n", -4: "p"}
 
 
+PERCENT = 100
+"""A total that is no number of steps: the bar fills, and counts nothing."""
+
+
 class Steps:
     """A bar that moves on by one step at a time, and says what is under way."""
 
@@ -25,6 +29,10 @@ class Steps:
     def say(self, text: str) -> None:
         """Name what is under way."""
         self._progress.update(self._task, description=text)
+
+    def at(self, text: str, done: float) -> None:
+        """Name what is under way, and how much of the bar it has filled."""
+        self._progress.update(self._task, description=text, completed=done)
 
     def advance(self, text: str = "") -> None:
         """One step is done; `text` names the next."""
@@ -36,7 +44,7 @@ class Steps:
 @contextmanager
 def steps(text: str, total: int | None = None) -> Iterator[Steps]:
     """A progress bar on stderr while the context is open; without `total` it only shows that time passes."""
-    count = [MofNCompleteColumn()] if total else []
+    count = [MofNCompleteColumn()] if total and total != PERCENT else []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), *count, TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         yield Steps(progress, progress.add_task(text, total=total))
