@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pyspike.report.chip_data import CLASSES, OUTPUTS, ChipRun, LayerRecord, coarser, write_whole
 
-SCRIPTS = ("core", "mesh", "time", "table", "main")  # assets/chip-*.js, in order
+SCRIPTS = ("core", "mesh", "time", "layers", "table", "main")  # assets/chip-*.js, in order
 
 TOTALS = ("cycles", "seconds", "sops", "adds", "flits", "energy", "utilisation")
 

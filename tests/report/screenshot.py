@@ -1,6 +1,6 @@
 """Chromium without a window: pictures of a report, and what a page says after a script has run in it.
 
-python -m tests.report.screenshot report.html picture.png [--width 1280] [--window 40]
+python -m tests.report.screenshot report.html picture.png [--width 1280] [--height 1500] [--window 40]
 """
 
 from __future__ import annotations
@@ -67,15 +67,21 @@ def ask(page: Path, script: str, *, width: int = 1280, fragment: str = "") -> tu
     return json.loads(html.unescape(found[1])), console
 
 
-def screenshot(page: Path, picture: Path, *, width: int = 1280, window: int | None = None) -> None:
-    """The whole page as a PNG, of 256 colours where it would be too large; `window`: as it looks at that one."""
-    height, _ = ask(page, "return document.documentElement.scrollHeight;", width=width)
+def screenshot(
+    page: Path, picture: Path, *, width: int = 1280, height: int | None = None, window: int | None = None
+) -> None:
+    """The page, or `height` pixels of it, as a PNG, of 256 colours where it would be too large.
+
+    `window`: as it looks at that one.
+    """
+    whole, _ = ask(page, "return document.documentElement.scrollHeight;", width=width)
+    height = min(whole, height or whole)
     fragment = "" if window is None else f"#window={window}"
     browse(page, f"--screenshot={picture.resolve()}", f"--window-size={width},{height}", fragment=fragment)
     with Image.open(picture) as image:
         image.convert("RGB").save(picture, optimize=True)
         if picture.stat().st_size > LARGEST:
-            image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture, optimize=True)
+            image.convert("RGB").quantize(256, kmeans=3, dither=Image.Dither.NONE).save(picture, optimize=True)
     assert picture.stat().st_size <= LARGEST, f"{picture} has {picture.stat().st_size} bytes, more than {LARGEST}"
 
 
@@ -84,9 +90,10 @@ def main() -> None:
     parser.add_argument("page", type=Path)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--width", type=int, default=1280)
-    parser.add_argument("--window", type=int)
+    parser.add_argument("--height", type=int, help="pixels from the top; the whole page if not given")
+    parser.add_argument("--window", type=int, help="window of time; the whole run if not given")
     asked = parser.parse_args()
-    screenshot(asked.page, asked.picture, width=asked.width, window=asked.window)
+    screenshot(asked.page, asked.picture, width=asked.width, height=asked.height, window=asked.window)
 
 
 if __name__ == "__main__":

@@ -133,7 +133,8 @@ def test_utilisation_is_that_of_the_cores_in_use() -> None:
 def test_a_long_time_series_is_drawn_coarser() -> None:
     run = example()
     assert coarser(run, 190) is run
-    for windows in (1, 7, 50, 189):
+    for windows, second in ((1, 150), (7, 99), (50, 3), (189, 188)):
+        run = replace(run, passes=[("a", 0), ("b", int(run.edges[second]))])
         fewer = coarser(run, windows)
         assert len(fewer.window_classes) <= windows + len(run.passes)
         assert len(fewer.window_classes) > windows / 3
@@ -325,6 +326,20 @@ found.tips.push(tip());
 found.marked = texts(".names .marked");
 point(document.querySelector(".gantt"), 300, 25, "pointerleave");
 found.tips.push(tip());
+const before = picture("coreMap");
+document.querySelectorAll(".names div")[2]?.dispatchEvent(new MouseEvent("click", { bubbles: true,
+  clientY: document.querySelectorAll(".names div")[2]?.getBoundingClientRect().top + 5 }));
+found.pinned = [texts(".names .marked"), picture("coreMap") !== before];
+if ($("fold")) {
+  found.fold = [$("fold").textContent, document.querySelectorAll(".names")[0].childElementCount];
+  $("fold").click();
+  found.fold.push($("fold").textContent);
+  found.modules = [[...document.querySelectorAll(".names")[0].children].map((each) => each.textContent),
+    [...document.querySelectorAll(".bars")[0].querySelectorAll("text")].map((each) => each.textContent),
+    document.querySelectorAll(".gantt .span").length, colours("raster")];
+  document.querySelectorAll("#layers tbody tr")[5]?.click();
+  found.inTable = [texts("#layers .marked td:nth-child(2)"), texts(".names .marked")];
+}
 point($("rows"), 500, 120, "pointerdown");
 found.pressed = $("now").textContent;
 const light = getComputedStyle(document.body).backgroundColor;
@@ -442,6 +457,51 @@ def test_tooltips_say_what_lies_under_the_mouse(run: ChipRun, tour: dict[str, An
     assert run.layers[1].name in tour["marked"]
     assert tour["pressed"].startswith("window ")
     assert len(set(tour["dark"])) == 2
+
+
+@looked_at
+def test_a_click_keeps_the_cores_of_a_layer_marked(run: ChipRun, tour: dict[str, Any]) -> None:
+    marked, changed = tour["pinned"]
+    assert set(marked) == {run.layers[2].name}  # its line among the layers, and among the spikes
+    assert changed
+
+
+@looked_at
+def test_layers_fold_into_modules(run: ChipRun, tour: dict[str, Any]) -> None:
+    energy: dict[str, float] = {}
+    for layer in run.layers:
+        path = layer.name.split(".")
+        name = ".".join(path[:-1] or path)
+        energy[name] = energy.get(name, 0.0) + sum(layer.energy.values())
+    assert len(energy) == 13
+    assert tour["fold"] == ["by module (13)", len(run.layers) + 1, f"every layer ({len(run.layers)})"]
+    names, joules, spans, colours = tour["modules"]
+    assert names == [*energy, "of no layer"]
+    for text, expected in zip(joules, energy.values(), strict=False):
+        assert text == ("0 J" if expected == 0 else f"{1e6 * expected:#.3g} µJ".replace(". ", " "))
+    assert spans == tour["marks"][".gantt .span"]
+    (layer,), marked = tour["inTable"]  # a layer marks its module
+    assert marked
+    assert {layer.rsplit(".", 1)[0]} == set(marked)
+    assert colours > 20
+
+
+@looked_at
+def test_many_layers_begin_as_modules(tmp_path: Path) -> None:
+    run = example()
+    layers = [
+        replace(layer, name=f"{part}.{layer.name}", energy={k: v / 3 for k, v in layer.energy.items()})
+        for part in ("one", "two", "three")
+        for layer in run.layers
+    ]
+    write_html(replace(run, layers=layers), tmp_path / "report.html")
+    script = (
+        "const lines = () => document.querySelectorAll('.names')[0].childElementCount; const found = [lines()];"
+        "document.getElementById('fold').click(); return [...found, lines()];"
+    )
+    found, console = ask(tmp_path / "report.html", script)
+    modules = {layer.name.rsplit(".", 1)[0] for layer in layers}
+    assert (found, console) == ([len(modules) + 1, len(layers) + 1], [])
 
 
 @looked_at

@@ -17,9 +17,9 @@ async function unpack() {
   run.windows = data.edges.length - 1;
 }
 
-// What is being looked at: a window of time or (null) the whole run, a class of core-cycles, a layer under the mouse and
-// one that was clicked. Charts that depend on it redraw when it changes.
-const view = { window: null, class: 0, hovered: null, pinned: null };
+// What is being looked at: a window of time or (null) the whole run, a class of core-cycles, the layers under the mouse
+// and those that were clicked ("3,4": their indices). Charts that depend on it redraw when it changes.
+const view = { window: null, class: 0, hovered: "", pinned: "" };
 const watchers = [];
 
 function look(change) {
@@ -28,7 +28,8 @@ function look(change) {
   for (const watcher of watchers) watcher(view);
 }
 
-const shownLayer = () => (view.hovered !== null ? view.hovered : view.pinned);
+const shownLayers = () => (view.hovered || view.pinned).split(",").filter(Boolean).map(Number);
+const pin = (layers) => look({ pinned: view.pinned === layers.join(",") ? "" : layers.join(",") });
 const windowLength = (index) => data.edges[index + 1] - data.edges[index];
 
 // Window that holds a cycle.
@@ -82,7 +83,9 @@ const WARM = ["#fbeee2", "#f7ceae", "#f5a37d", "#f0704f", "#dd3848", "#b31a58", 
 const KIND_COLOURS = {
   input: "#8a919c", synapse: "#4c78a8", fire: "#d58536", pool: "#4f9b82", relay: "#9a7bb5", output: "#6b7280",
 };
-const ENERGY_COLOURS = ["#44aa99", "#332288", "#88ccee", "#ddcc77", "#cc6677", "#aa4499", "#117733", "#882255", "#999933"];
+const ENERGY_COLOURS = [
+  "#117733", "#999933", "#cc6677", "#aa4499", "#44aa99", "#882255", "#ddcc77", "#332288", "#6699cc", "#661100", "#88ccee",
+];
 const energyColours = run.energyParts.map(([kind], index) =>
   /static|leak/i.test(kind) ? "#b6bbc2" : ENERGY_COLOURS[index % ENERGY_COLOURS.length]);
 
@@ -141,17 +144,17 @@ function pen(canvas, width, height) {
   return context;
 }
 
-// Tooltips: describe(x, y) gives { title, rows: [[label, value, colour]], layer } for a place in the element, or null.
+// Tooltips: describe(x, y) gives { title, rows: [[label, value, colour]], layers } for a place in the element, or null.
 
 function hoverable(target, describe) {
   target.addEventListener("pointermove", (event) => {
     const box = target.getBoundingClientRect();
     const found = describe(event.clientX - box.left, event.clientY - box.top);
-    look({ hovered: found && found.layer !== undefined ? found.layer : null });
+    look({ hovered: found && found.layers ? found.layers.join(",") : "" });
     showTip(found, event.clientX, event.clientY);
   });
   target.addEventListener("pointerleave", () => {
-    look({ hovered: null });
+    look({ hovered: "" });
     showTip(null);
   });
 }

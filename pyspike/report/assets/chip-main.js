@@ -58,6 +58,7 @@ async function start() {
   drawNotes();
   startMaps();
   startTimeline();
+  startLayers();
   startTime();
   $("theme").addEventListener("click", () => {
     document.documentElement.classList.toggle("dark");

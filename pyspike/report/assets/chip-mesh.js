@@ -67,16 +67,14 @@ function drawCores() {
     context.fillStyle = colourOf(mesh.colours.cold, coreShare(core) / scale);
     context.fillRect(x + gap / 2, y + gap / 2, cell - gap, cell - gap);
   }
-  outlineLayer(context, cell);
+  outlineLayers(context, cell);
 }
 
-// The cores of the layer under the mouse, or of the one that was clicked.
-function outlineLayer(context, cell) {
-  const layer = run.layers[shownLayer()];
-  if (!layer) return;
+// The cores of the layers under the mouse, or of those that were clicked.
+function outlineLayers(context, cell) {
   context.strokeStyle = css("--mark");
   context.lineWidth = Math.max(1.5, cell / 12);
-  for (const core of layer.cores) {
+  for (const core of new Set(shownLayers().flatMap((index) => run.layers[index].cores))) {
     const [x, y] = corner(core);
     context.strokeRect(x + 1.5, y + 1.5, cell - 3, cell - 3);
   }
@@ -122,7 +120,7 @@ function drawLinks() {
       context.stroke();
     }
   }
-  outlineLayer(context, cell);
+  outlineLayers(context, cell);
 }
 
 function drawScale(scale, table, low, high) {

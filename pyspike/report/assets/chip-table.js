@@ -63,6 +63,7 @@ function drawTable() {
   const order = run.layers.map((layer, index) => ({ layer, index, key: value(layer, index) }));
   order.sort((a, b) => compare(a.key, b.key) * (table.ascending ? 1 : -1) || a.index - b.index);
   $("layers").tBodies[0].replaceChildren(...order.map(({ layer, index }) => tableRow(layer, index)));
+  markLayers();
 }
 
 function compare(a, b) {
@@ -77,8 +78,8 @@ function tableRow(layer, index) {
     const marks = name === "Kind" ? [swatch(KIND_COLOURS[layer.kind])] : [];
     return element("td", WORDS.has(name) ? { class: "word", title: plain } : {}, ...marks, plain);
   });
-  const row = element("tr", { "data-layer": index, class: index === shownLayer() ? "marked" : "" }, ...cells);
-  row.addEventListener("click", () => pin(index));
+  const row = element("tr", { "data-layers": index }, ...cells);
+  row.addEventListener("click", () => pin([index]));
   return row;
 }
 
@@ -96,6 +97,7 @@ function drawNotes() {
       + "and no room), waiting (steps left) and idle.",
     "A link carries at most one flit a cycle. A core's square on the link map is what its router hands to it.",
     `The time series has ${exact(run.windows)} windows of up to ${exact(longest)} cycles.`,
+    "Shares beside the map are of all cores; the key figure is of the cores in use: those with a step to do.",
     "Colour scales end at the largest value of the whole run or, while a window is shown, of all windows.",
   ];
   $("notes").replaceChildren(...notes.map((note) => element("p", {}, note)));

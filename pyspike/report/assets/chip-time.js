@@ -1,4 +1,4 @@
-// Everything over one time axis: classes of core-cycles, power, layers, spikes. Three columns: names, time, totals.
+// Everything over one time axis, in three columns: names, time, totals. Layers and spikes are in chip-layers.js.
 
 const time = { width: 0 }; // CSS pixels of the middle column
 const TOTALS = 270; // CSS pixels of the right column
@@ -125,7 +125,10 @@ function powerBlock() {
   const kinds = run.energyParts.length;
   const watts = Array.from({ length: run.windows }, (_, w) =>
     run.energyParts.map((_, k) => (data.windowEnergy[w * kinds + k] * run.chip.clock) / windowLength(w)));
-  const height = Math.max(100, 17 * kinds);
+  const most = Math.max(...run.energyParts.map(([, joules]) => joules)) || 1;
+  const parts = run.energyParts.map(([kind, joules], k) => [kind, si(joules, "J"), energyColours[k], joules / most])
+    .filter(([, , , share]) => share > 0);
+  const height = Math.max(100, 16 * parts.length);
   const top = Math.max(...watts.map(sum)) * 1.06 || 1;
   const chart = stacked(height, top, energyColours, (w) => watts[w]);
   const step = roundUp(top / 4);
@@ -133,148 +136,11 @@ function powerBlock() {
   for (let mark = step; mark <= top; mark += step) scale.append(rule(chart, height, mark / top, si(mark, "W", 2)));
   hoverable(chart, (x) => {
     const w = windowAt(cycleAt(x));
-    const rows = run.energyParts.map(([kind], k) => [kind, si(watts[w][k], "W"), energyColours[k]]);
+    const rows = run.energyParts.map(([kind], k) => [kind, si(watts[w][k], "W"), energyColours[k]])
+      .filter((_, k) => watts[w][k] > 0);
     return { title: `${windowTitle(w)}: ${si(sum(watts[w]), "W")}`, rows };
   });
-  const largestPart = Math.max(...run.energyParts.map(([, joules]) => joules)) || 1;
-  const parts = run.energyParts.map(([kind, joules], k) => [kind, si(joules, "J"), energyColours[k], joules / largestPart]);
   return [...heading("Power", `Energy by kind, ${si(run.totals.energy, "J")}`), scale, chart, legend(parts)];
-}
-
-// Layers: one line each.
-
-function lineHeight(lines) {
-  return lines <= 32 ? 18 : lines <= 80 ? 14 : 11;
-}
-
-// Behaviour of a block of lines: the layer under the mouse, and a click that keeps it.
-function lineable(target, lines, height) {
-  const find = (y) => lines[Math.floor(y / height)];
-  hoverable(target, (x, y) => {
-    const line = find(y);
-    return line && { title: line.name, rows: line.rows(), layer: line.layer };
-  });
-  if (!target.closest(".time")) {
-    target.addEventListener("click", (event) => pin(find(event.clientY - target.getBoundingClientRect().top)?.layer));
-  }
-}
-
-const pin = (layer) => layer !== undefined && look({ pinned: view.pinned === layer ? null : layer });
-
-function names(lines, height) {
-  const made = element("div", { class: "names", style: `line-height:${height}px;font-size:${Math.min(12, height - 2)}px` },
-    ...lines.map((line) => element("div", { "data-layer": line.layer ?? "" }, line.name)));
-  lineable(made, lines, height);
-  return made;
-}
-
-function layerBlock() {
-  const lines = run.layers.map((layer, index) =>
-    ({ name: layer.name, layer: index, rows: () => layerRows(layer), energy: layer.energy }));
-  const rest = run.energyParts.map(([, joules], k) => {
-    const left = joules - sum(run.layers.map((layer) => layer.energy[k]));
-    return left > 1e-6 * joules ? left : 0; // the rest is rounding
-  });
-  if (sum(rest) > 0) {
-    const rows = () => run.energyParts.map(([kind], k) => [kind, si(rest[k], "J"), energyColours[k]]);
-    lines.push({ name: "of no layer", rows, energy: rest });
-  }
-  const height = lineHeight(lines.length);
-  const chart = svg("svg", { width: time.width, height: height * lines.length, class: "gantt time" });
-  run.layers.forEach((layer, index) => drawBar(chart, layer, index, height));
-  lineable(chart, lines, height);
-  const kinds = [...new Set(run.layers.map((layer) => layer.kind))].map((kind) =>
-    element("span", { class: "key" }, swatch(KIND_COLOURS[kind]), kind));
-  const note = "from first to last cycle; dark: share of its cores at work";
-  return [...heading("Layers", "Energy by layer", ...kinds, note), names(lines, height), chart, energyBars(lines, height)];
-}
-
-// Pale from the first to the last cycle; dark from below, the share of the layer's cores at work: resolved in time for
-// the fire unit's steps, the mean for the engine's issues.
-function drawBar(chart, layer, index, height) {
-  if (layer.end <= layer.first) return;
-  const [y, tall] = [index * height + 2, height - 4];
-  const [x0, x1] = [across(layer.first), across(layer.end)];
-  const colour = KIND_COLOURS[layer.kind];
-  const span = { x: x0, y, width: Math.max(1, x1 - x0), height: tall, fill: colour };
-  chart.append(svg("rect", { class: "span", "data-layer": index, ...span }));
-  const share = (w) => (layer.issues ? layer.busy : data.firing[index * run.windows + w]);
-  const points = [`${x0.toFixed(2)},${y + tall}`];
-  for (let w = windowAt(layer.first); w < run.windows && data.edges[w] < layer.end; w += 1) {
-    const level = (y + tall * (1 - Math.min(1, share(w) || 0))).toFixed(2);
-    const from = Math.max(x0, across(data.edges[w]));
-    const to = Math.min(x1, across(data.edges[w + 1]));
-    points.push(`${from.toFixed(2)},${level}`, `${to.toFixed(2)},${level}`);
-  }
-  points.push(`${x1.toFixed(2)},${y + tall}`);
-  chart.append(svg("polygon", { class: "work", points: points.join(" "), fill: colour }));
-}
-
-// Horizontal bars of one or more parts; value(line) is what is written behind.
-function bars(lines, height, parts, colours, text) {
-  const chart = svg("svg", { width: TOTALS, height: height * lines.length, class: "bars" });
-  const length = TOTALS - 66;
-  const most = Math.max(...lines.map((line) => sum(parts(line)))) || 1;
-  lines.forEach((line, index) => {
-    let x = 0;
-    parts(line).forEach((value, k) => {
-      const width = (value / most) * length;
-      const place = { x, y: index * height + 2, width, height: height - 4, fill: colours(line, k) };
-      if (width > 0) chart.append(svg("rect", place));
-      x += width;
-    });
-    const size = Math.min(11, height - 1);
-    chart.append(svg("text", { x: x + 5, y: index * height + height / 2 + size * 0.36, "font-size": size }, text(line)));
-  });
-  return chart;
-}
-
-function energyBars(lines, height) {
-  const chart = bars(lines, height, (line) => line.energy, (_, k) => energyColours[k], (line) => si(sum(line.energy), "J"));
-  hoverable(chart, (x, y) => {
-    const line = lines[Math.floor(y / height)];
-    if (!line) return null;
-    const total = sum(line.energy);
-    const rows = run.energyParts.map(([kind], k) => [kind, si(line.energy[k], "J"), energyColours[k]])
-      .filter((_, k) => line.energy[k] > 0);
-    const share = percent(total / (run.totals.energy || 1));
-    return { title: `${line.name}: ${si(total, "J")}, ${share}`, rows, layer: line.layer };
-  });
-  return chart;
-}
-
-// Spikes: a band for each layer that fires, its neurons upwards.
-
-function rasterBlock() {
-  if (run.spikes === null || !data.rasterCycle.length) return [];
-  const tops = new Map();
-  data.rasterLayer.forEach((layer, k) => tops.set(layer, Math.max(tops.get(layer) || 0, data.rasterNeuron[k])));
-  const firing = [...tops.keys()].sort((a, b) => a - b);
-  const lines = firing.map((index) =>
-    ({ name: run.layers[index].name, layer: index, rows: () => layerRows(run.layers[index]) }));
-  const height = firing.length <= 12 ? 32 : firing.length <= 30 ? 20 : 12;
-  const canvas = element("canvas", { id: "raster", class: "time", role: "img", "aria-label": "Spike raster" });
-  const context = pen(canvas, time.width, height * firing.length);
-  firing.forEach((_, band) => {
-    context.fillStyle = css(band % 2 ? "--paper" : "--band");
-    context.fillRect(0, band * height, time.width, height);
-  });
-  const places = new Map(firing.map((layer, band) => [layer, band]));
-  const size = data.rasterCycle.length > 5000 ? 1 : 1.6;
-  context.fillStyle = css("--spike");
-  context.globalAlpha = data.rasterCycle.length > 5000 ? 0.65 : 0.9;
-  data.rasterCycle.forEach((cycle, k) => {
-    const layer = data.rasterLayer[k];
-    const up = (data.rasterNeuron[k] + 0.5) / (tops.get(layer) + 1);
-    context.fillRect(across(cycle), (places.get(layer) + 1) * height - 1.5 - up * (height - 3), size, size);
-  });
-  lineable(canvas, lines, height);
-  const shown = data.rasterCycle.length;
-  const note = shown < run.spikes ? `a sample of ${exact(shown)} of ${count(run.spikes)} spikes` : `${exact(shown)} spikes`;
-  const totals = bars(lines, height, (line) => [run.layers[line.layer].spikes], () => KIND_COLOURS.fire,
-    (line) => count(run.layers[line.layer].spikes));
-  lineable(totals, lines, height);
-  return [...heading("Spikes", "Spikes by layer", note), names(lines, height), canvas, totals];
 }
 
 // A press or drag in the middle column chooses a window.
@@ -288,9 +154,4 @@ function startTimeline() {
   $("rows").addEventListener("pointerdown", choose);
   $("rows").addEventListener("pointermove", (event) => event.buttons === 1 && choose(event));
   watchers.push(moveCursor);
-  watchers.push(() => {
-    for (const marked of document.querySelectorAll("[data-layer]")) {
-      marked.classList.toggle("marked", marked.dataset.layer !== "" && Number(marked.dataset.layer) === shownLayer());
-    }
-  });
 }
