@@ -176,3 +176,15 @@ def test_6_engine_and_fire_compete_for_the_port(simulate: Simulator) -> None:
     assert cycles_of(run, 0, "read", membrane) == [start + 5]
     assert cycles_of(run, 0, "write", membrane) == [start + 8]
     assert cycles_of(run, 0, "write", accumulator) == [start + 9]
+
+
+@pytest.mark.parametrize("delay", [0, 1, 3])
+def test_latency_without_load(simulators: tuple[Simulator, Simulator], delay: int) -> None:
+    """From being poppable in an out FIFO (a cycle after entering) to being poppable in the axon FIFO."""
+    width, height = 4, 3
+    for source in range(width * height):
+        for core in range(width * height):
+            run = simulators[1](width, height, np.array([(0, source, core)], dtype=np.int64), link_delay=delay)
+            hops = abs(source % width - core % width) + abs(source // width - core // width)
+            assert run["entered"].tolist() == [0]
+            assert run["popped"].tolist() == [1 + (2 + delay) * (hops + 2)]

@@ -89,6 +89,8 @@ class Link:
             self.fifo.push(arriving)
 
     def commit(self) -> None:
+        if self.sent is None and not self.fifo.popped and not any(self.registers):
+            return  # nothing moves: as it would be without this line, only sooner
         self.credit += self.fifo.popped - (self.sent is not None)
         self.registers = [self.sent, *self.registers[:-1]]
         self.sent = None

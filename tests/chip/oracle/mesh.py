@@ -28,6 +28,8 @@ class Router:
     def cycle(self) -> list[tuple[int, int, Flit]]:
         """Pops one head for each output where it can; returns (input, output, flit) in the order of outputs."""
         heads = [link.fifo.head if link else None for link in self.inputs]
+        if not any(heads):
+            return []  # as it would be without this line, only sooner
         wanted = [self.wanted_output(head) if head else None for head in heads]
         grants = []
         for output, link in enumerate(self.outputs):
