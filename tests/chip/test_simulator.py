@@ -154,6 +154,17 @@ def test_what_happens_is_counted_in_its_window(seed: int, windows: int, tmp_path
     assert np.array_equal(result["window_links"], links)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_windows_of_any_length_agree(seed: int) -> None:
+    """Whenever the classes of a core's cycles are counted, they are the same."""
+    program = random_program(Random(seed))
+    fine, coarse = run(program, windows=1 << 20), run(program, windows=5)
+    assert fine["window"] == 1
+    starts = np.arange(0, fine["cycles"], coarse["window"])
+    for name in ("window_classes", "window_links", "window_counters"):
+        assert np.array_equal(np.add.reduceat(fine[name], starts), coarse[name]), name
+
+
 # Errors
 
 

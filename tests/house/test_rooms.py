@@ -128,9 +128,10 @@ SIMULATOR: dict[str, set[str]] = {
 }
 STANDARD = set(
     "algorithm array atomic bit cassert cerrno charconv chrono climits cmath compare concepts condition_variable "
-    "cstddef cstdint cstdio cstdlib cstring functional exception initializer_list iterator limits map memory mutex new "
-    "numbers numeric optional ostream semaphore span stdexcept string string_view system_error thread tuple "
-    "type_traits utility variant vector version iostream fstream stddef.h stdint.h stdbool.h stdio.h stdlib.h string.h".split()
+    "cstddef cstdint cstdio cstdlib cstring functional exception initializer_list iterator limits map memory "
+    "mutex new numbers numeric optional ostream semaphore span stdexcept string string_view system_error thread "
+    "tuple type_traits utility variant vector version iostream fstream stddef.h stdint.h stdbool.h stdio.h "
+    "stdlib.h string.h".split()
 )
 ON_THE_HEAP = {"fstream", "functional", "iostream", "map", "memory", "string", "thread", "vector"}
 INTRINSICS = {"immintrin.h", "emmintrin.h", "tmmintrin.h", "arm_neon.h", "cpuid.h"}
