@@ -208,7 +208,7 @@ def simulate(
     for number, each in enumerate(mapped.passes):
         raw = _simulator.run(
             to_bytes(each.firmware), [host.sent(source) for source in each.dataflow.inputs], threads=threads,
-            windows=windows, raster=raster, trace=_trace_path(trace, number, len(mapped.passes)),
+            windows=windows, trace=_trace_path(trace, number, len(mapped.passes)),
             progress=_told(progress),
         )  # fmt: skip
         delivering = [step for step in each.dataflow.steps() if step.delivery is not None]

@@ -9,10 +9,13 @@ import typer
 
 import pyspike
 from pyspike import image
-from pyspike.cli.console import out, percent, si, steps
+from pyspike.cli.console import PERCENT, out, percent, si, steps
+from pyspike.cli.inputs import Arrays
+from pyspike.cli.simulate import differences, teller
 from pyspike.cli.verify import verify_with_progress
 from pyspike.io.images import draw_detections, read_image, save_image
 from pyspike.report.activity import Activity, measure
+from pyspike.runtime import Model
 from pyspike.tasks.detect import Detector, counts_per_class
 
 DATA = Path(pyspike.__file__).parent / "data"
@@ -26,6 +29,7 @@ def demo(
         "out/demo.png"
     ),
     threads: Annotated[int, typer.Option(help="Number of threads.")] = 2,
+    chip: Annotated[bool, typer.Option("--chip/--no-chip", help="Run it on the simulated chip too.")] = True,
     check: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare all executors on the photograph.")
     ] = True,
@@ -56,12 +60,31 @@ def demo(
     _line("found", ", ".join(f"{number} {name}" for name, number in counts.items()))
     _print_work(activity, profile.sops, profile.adds)
     _line("picture", str(output))
+    if chip:
+        _simulate(source, model, inputs, output.with_suffix(".html"))
     if not check:
         return
     onnx = DATA / "demo.onnx"
     report = verify_with_progress(source, onnx if onnx.is_file() else None, inputs)
     out.print(str(report), markup=False)
     if report.differences:
+        raise typer.Exit(1)
+
+
+def _simulate(source: Path, model: Model, inputs: Arrays, target: Path) -> None:
+    """The same photograph on the simulated chip: cycles, energy, and whether its integers are the runtime's."""
+    with steps("Mapping", total=PERCENT) as bar:
+        report = pyspike.simulate(source, inputs, progress=teller(bar))
+    different = differences(report, model, inputs)
+    agreement = f"{different:,} outputs differ from the runtime's" if different else "outputs equal the runtime's"
+    report.write_html(target, "The demo on the simulated chip", agreement)
+    _line(
+        "chip",
+        f"{report.cycles:,} cycles, {1e3 * report.seconds:.3g} ms at {report.chip.clock / 1e6:.4g} MHz, "
+        f"{si(report.energy.total, 'J')} ({report.chip.energy}), {report.flits:,} flits; {agreement}",
+    )
+    _line("report", str(target))
+    if different:
         raise typer.Exit(1)
 
 

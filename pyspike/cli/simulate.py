@@ -13,9 +13,11 @@ from rich.table import Table
 
 import pyspike
 from pyspike.chip.config import Chip
+from pyspike.chip.dense import compare
 from pyspike.chip.simulate import SimulationReport
 from pyspike.cli.console import PERCENT, Steps, out, percent, si, steps, table
 from pyspike.cli.inputs import Arrays, load_inputs
+from pyspike.errors import ChipError
 from pyspike.runtime import Model
 
 ChipOption = Annotated[str, typer.Option(help="A preset (default, large) or a TOML file.")]
@@ -60,6 +62,7 @@ def simulate(
         report.write_trace(trace, model.name)
     out.print(listing(report))
     out.print(str(report), markup=False)
+    out.print(f"{'int8 twin':<12}{beside_twin(report)}", markup=False)
     out.print(f"{'agreement':<12}{agreement}", markup=False)
     out.print(f"{'report':<12}{html}", markup=False)
     if different:
@@ -85,6 +88,21 @@ def differences(report: SimulationReport, model: Model, inputs: Arrays) -> int:
     """How many output integers differ from the runtime's."""
     expected = model.runtime().run(inputs, raw=True)
     return sum(int((report.outputs[name] != values).sum()) for name, values in expected.items())
+
+
+def beside_twin(report: SimulationReport) -> str:
+    """A line on the same network in int8 on the same chip."""
+    try:
+        found = compare(report)
+    except ChipError as error:
+        return f"not compared: {error}"
+    text = f"{1e6 * found.dense.total:.4g} uJ on the same chip, memory traffic included; "
+    text += f"the spiking network takes {found.ratio:.3g} times as much"
+    if not found.lost:
+        return f"{text}, less on every synapse"
+    worst = found.lost[0]
+    text += f", more on {len(found.lost)} of {len(found.layers)} synapses, most on {worst.name} "
+    return f"{text}({1e6 * worst.spiking:.3g} against {1e6 * worst.dense:.3g} uJ)"
 
 
 def listing(report: SimulationReport) -> Table:
