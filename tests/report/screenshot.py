@@ -19,7 +19,7 @@ from PIL import Image
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --hide-scrollbars --enable-logging=stderr --virtual-time-budget=20000"
+    "--disable-component-update --disable-sync --hide-scrollbars --enable-logging=stderr --virtual-time-budget=5000"
 ).split()
 LARGEST = 500_000  # bytes of a picture
 _CONSOLE = re.compile(r'INFO:CONSOLE[^\]]*\] (".*?", source: .*?)$', re.MULTILINE | re.DOTALL)
