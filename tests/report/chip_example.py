@@ -20,6 +20,9 @@ TIMESTEPS = 2
 WINDOW = 4096
 COLUMNS = ROWS = 16
 
+# Names that would end a script, begin a tag, or be taken for a part of the page's template.
+HOSTILE = ["</script><b>", "{{arrays}}", "<!--<script>", "'\"&amp;\\\u2028\ud800", "<img src=x onerror=console.log(1)>"]
+
 
 @dataclass(frozen=True)
 class _Stage:
