@@ -46,7 +46,7 @@ sanitize: $(STAMPS)/test
 	PYSPIKE_TEST_NATIVE="$$(ls build/asan/_native*.so)" PYTHONMALLOC=malloc HYPOTHESIS_PROFILE=quick \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libstdc++.so)" \
-	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/exact tests/bad_input tests/kernels $(ARGS)
+	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/exact tests/bad_input tests/kernels tests/chip $(ARGS)
 
 train: $(STAMPS)/train
 	$(BIN)/python -m training.detect $(ARGS)

@@ -28,12 +28,14 @@ def run(
     raster: int = 0,
     trace: str = "",
     ignore_ready: bool = False,
+    check_order: bool = True,
     max_cycles: int = 0,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> dict[str, Any]:
     """One run. `inputs` int32 [T or 1, H, W, C], one for each Input record. `windows` > 0: keep a time series of at most
     so many windows of equal length (a power of two cycles). `raster` > 0: keep at most so many points of the spike
-    raster: every k-th neuron that fired, in the order of cycles and cores, k a power of two. `trace`: path of a file for the retire-level trace. `progress(cycle, steps done, steps)` is
+    raster: every k-th neuron that fired, in the order of cycles and cores, k a power of two. `trace`: path of a file for the retire-level trace. `ignore_ready`: steps do not
+    wait for READY. `check_order` False runs a firmware with a circle of waits, to see it deadlock. `progress(cycle, steps done, steps)` is
     called now and then, and may raise to stop the run.
 
     Returns: outputs list of int32 [T or 1, H, W, C]; cycles; cores int64 [mesh cores, CORE_COUNTERS]; ports int64 [ports, PORT_COUNTERS]; steps int64 [steps, STEP_COUNTERS];
