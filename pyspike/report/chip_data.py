@@ -7,12 +7,9 @@ passes follow one another in time.
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -274,24 +271,3 @@ def _check_raster(run: ChipRun) -> None:
     _require(bool((run.raster.cycle < run.cycles).all()), "the raster holds spikes after the run")
     _require(bool((run.raster.layer < len(run.layers)).all()), "the raster holds spikes of no layer")
     _require(run.raster.total >= n, f"the raster holds {n} of {run.raster.total} spikes")
-
-
-def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file under a temporary name first, so that `path` never holds half of it."""
-    target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    """The process's mask for new files, which mkstemp ignores; it can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyspike.report.chip_data import CLASSES, OUTPUTS, ChipRun, LayerRecord, coarser, write_whole
+from pyspike._files import write_whole
+from pyspike.report.chip_data import CLASSES, OUTPUTS, ChipRun, LayerRecord, coarser
 
 SCRIPTS = ("core", "mesh", "time", "layers", "table", "main")  # assets/chip-*.js, in order
 

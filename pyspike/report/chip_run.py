@@ -14,8 +14,6 @@ from pyspike.chip.firmware import FIRE
 from pyspike.chip.simulate import LayerFigures, SimulationReport
 from pyspike.report.chip_data import HOST, ChipFacts, ChipRun, LayerRecord, SpikeRaster, StepTimes
 
-KINDS = {"relay": "fire"}
-
 
 def chip_run(report: SimulationReport, title: str, agreement: str = "") -> ChipRun:
     """`report` as plain arrays; `agreement` says what its outputs were compared with."""
@@ -83,7 +81,7 @@ def _layer(layer: LayerFigures) -> LayerRecord:
     counts = layer.counts.total()
     fires = layer.kind in ("fire", "relay")
     return LayerRecord(
-        name=layer.name, kind=KINDS.get(layer.kind, layer.kind), cores=layer.cores, first_cycle=layer.first_cycle,
+        name=layer.name, kind=layer.kind, cores=layer.cores, first_cycle=layer.first_cycle,
         last_cycle=layer.last_cycle, events=int(counts.events), sops=int(counts.sops), adds=int(counts.adds),
         issues=layer.issues, spikes=int(counts.spikes), flits=int(counts.flits),
         hops=int(counts.hops_x) + int(counts.hops_y), energy=layer.energy.parts,

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyspike.report.chip_data import HOST, OUTPUTS, ChipRun, write_whole
+from pyspike._files import write_whole
+from pyspike.report.chip_data import HOST, OUTPUTS, ChipRun
 
 # Viewers take process 0 and thread 0 for the idle task, so numbers start at 1.
 CHIP, LAYERS, CORES, CORE_LOAD, LINK_LOAD = range(1, 6)
