@@ -42,7 +42,7 @@ def layers_of(report: SimulationReport) -> tuple[LayerFigures, ...]:
     return tuple(
         LayerFigures(
             name, layer.kind, tuple(sorted(layer.cores)), max(layer.first, 0), max(layer.last, layer.first - 1, -1),
-            layer.neurons, layer.issues, layer.counts, report.price(layer.counts),
+            layer.neurons, layer.issues, layer.counts, report.price_layer(name, layer.counts),
         )
         for name, layer in layers
     )  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,7 +23,9 @@ from pyspike.chip.figures import RunFigures
 from pyspike.chip.firmware import to_bytes
 from pyspike.chip.host import Arrays, Host
 from pyspike.chip.mapping import MappedNetwork, map_network
+from pyspike.chip.moves import Origin
 from pyspike.graph import Graph
+from pyspike.ops import Synapse
 from pyspike.ops.base import Ints
 
 Source = str | os.PathLike[str] | bytes | Graph | MappedNetwork
@@ -116,7 +118,23 @@ class SimulationReport:
     @cached_property
     def energy(self) -> Energy:
         """Energy by kind, static power included."""
+        if self.papers:
+            return sum((layer.energy for layer in self.layers), Energy({}))
         return self.price(sum((each.by_core().total() for each in self.passes), Counts()))
+
+    @cached_property
+    def papers(self) -> dict[str, int]:
+        """Under the preset `paper`: the layers that read graph inputs, and their multiply-accumulates.
+
+        Papers count these for them, and SOPs for all others; there is no other energy, and it lies in layers alone.
+        """
+        return input_macs(self.mapped.graph) if self.preset.name == "paper" else {}
+
+    @property
+    def energy_by_core(self) -> Energy:
+        """Energy of every core of the mesh, by kind (arrays); edge and host count at core 0. They sum to `energy`."""
+        parts = [self.price(each.by_core()) for each in self.passes]
+        return sum(parts[1:], parts[0])
 
     @cached_property
     def classes(self) -> dict[str, int]:
@@ -142,6 +160,12 @@ class SimulationReport:
         from pyspike.chip.layers import repeated
 
         return repeated(self)
+
+    def price_layer(self, name: str, counts: Counts) -> Energy:
+        """The energy of a layer's counts."""
+        if name in self.papers:
+            counts = replace(counts, sops=0, multiplies=self.papers[name])
+        return self.price(counts)
 
     def price(self, counts: Counts) -> Energy:
         """The energy of some of the counts."""
@@ -217,6 +241,16 @@ def simulate(
         figures.append(RunFigures(each.firmware, raw, first))
         first += figures[-1].cycles
     return SimulationReport(host.outputs(mapped.network), mapped, tuple(figures))
+
+
+def input_macs(graph: Graph) -> dict[str, int]:
+    """Multiply-accumulates, over all timesteps, of the dense twins of synapses that read graph inputs."""
+    origin = Origin(graph)
+    return {
+        node.output: node.op.macs(graph.tensors[node.inputs[0]].shape) * graph.timesteps
+        for node in graph.nodes
+        if isinstance(node.op, Synapse) and origin.is_host(node.inputs[0])
+    }
 
 
 def _mapped(

@@ -68,6 +68,9 @@ def _edges(report: SimulationReport) -> NDArray[np.int64]:
 
 
 def _window_energy(report: SimulationReport) -> NDArray[np.float64]:
+    if report.papers:  # the papers' formula knows no time: it is spread as SOPs are
+        sops = np.concatenate([np.asarray(each.by_window().sops, dtype=np.float64) for each in report.passes])
+        return np.outer(sops / max(sops.sum(), 1.0), list(report.energy.parts.values()))
     rows = []
     for each in report.passes:
         priced = report.price(each.by_window()).attojoules
