@@ -8,18 +8,22 @@ from __future__ import annotations
 import os
 from random import Random
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, note, settings
+from hypothesis import HealthCheck, assume, given, note, reject, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pyspike.chip import firmware as fw
-from pyspike.errors import ModelFormatError
+from pyspike.errors import ModelFormatError, UnsupportedOpError
+from pyspike.graph import Graph
+from tests.exact.graphs import inputs_of
 
 from . import oracle
 from .firmwares import Builder, Program, programs, random_program
+from .networks import networks
 from .simulators import (
     ERRORS,
     SIMULATORS,
@@ -59,6 +63,33 @@ def test_both_simulators_agree_in_every_cycle(program: Program) -> None:
 def test_both_simulators_agree_in_every_cycle_of_evenly_drawn_programs(seed: int) -> None:
     """Hypothesis looks where it is odd and shrinks; these are typical."""
     compare(random_program(Random(seed)))
+
+
+@needs_native
+@settings(max_examples=max(5, PROGRAMS // 4), suppress_health_check=list(HealthCheck))
+@given(networks(largest=1000), st.data())
+def test_both_simulators_agree_in_every_cycle_of_mapped_networks(graph: Graph, data: st.DataObject) -> None:
+    """What the mapper makes, with its streams, relays and tiles, on chips with FIFOs of any depth."""
+    from pyspike import _simulator
+    from pyspike.chip.config import Chip
+    from pyspike.chip.mapping import map_network
+    from pyspike.chip.simulate import simulate
+
+    depth = st.sampled_from([1, 2, 4, 16])
+    chip = Chip(
+        mesh=(data.draw(st.integers(1, 4)), data.draw(st.integers(1, 3))), lanes=data.draw(st.sampled_from([8, 16])),
+        weight_sram=2**24, potential_sram=2**24, port_table=255, coding=data.draw(st.sampled_from(fw.CODINGS)),
+        router_fifo=data.draw(depth), out_fifo=data.draw(depth), axon_fifo=data.draw(depth),
+        link_delay=data.draw(st.integers(0, 3)),
+    )  # fmt: skip
+    try:
+        mapped = map_network(graph, chip, effort=0)
+    except UnsupportedOpError:
+        reject()
+    with mock.patch("pyspike._simulator.run", wraps=_simulator.run) as run:
+        simulate(mapped, data.draw(inputs_of(graph)), windows=0, raster=0)
+    for call in run.call_args_list:
+        compare(Program(fw.from_bytes(call.args[0]), call.args[1]))
 
 
 @needs_native
