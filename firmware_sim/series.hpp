@@ -25,7 +25,8 @@ class Series {
     explicit Series(std::size_t most) : most_(most) {}
 
     bool wanted() const { return most_ > 0; }
-    Cycle length() const { return length_; }
+    // Cycles of a window; 0 where none are wanted.
+    Cycle length() const { return wanted() ? length_ : 0; }
     // The first cycle that does not belong to the window under way.
     Cycle end() const { return wanted() ? static_cast<Cycle>(starts_.size()) * length_ : kNever; }
 
@@ -37,6 +38,7 @@ class Series {
 
     // The totals at the start of each window of a run of so many cycles.
     const std::vector<Totals>& finish(Cycle cycles) {
+        if (!wanted()) return starts_;
         shorten(cycles);
         const auto needed = static_cast<std::size_t>((cycles + length_ - 1) / length_);
         if (starts_.size() > needed) starts_.resize(needed);

@@ -108,6 +108,14 @@ def test_the_trace_changes_nothing(seed: int, tmp_path: Path) -> None:
 # Time series
 
 
+def test_without_windows_there_is_no_series() -> None:
+    result = run(random_program(Random(0)))
+    assert result["window"] == 0
+    assert result["window_classes"].shape == (0, *result["cores"][:, :4].shape)
+    assert result["window_links"].shape == (0, *result["links"].shape)
+    assert result["window_counters"].shape == (0, len(CORE))
+
+
 @pytest.mark.parametrize("windows", [1, 2, 3, 7, 64, 1 << 20])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_windows_sum_to_the_totals(seed: int, windows: int) -> None:
