@@ -32,7 +32,7 @@ Count = int | NDArray[np.int64]
 
 ATTOJOULES = 10**18  # in a joule
 PRESETS = ("45nm", "paper", "loihi")
-FLIT_BITS, PAYLOAD_BITS = 96, 32
+FLIT_BITS, PAYLOAD_BITS = 96, 32  # of a flit, and of its value
 ACTIVATION_BITS = 8  # of the twin, and of its weights
 POTENTIAL_BITS, COMPARATORS, THRESHOLD_BITS = 32, 8, 32  # of a lane
 
@@ -346,10 +346,10 @@ class DenseLayer:
     """What the int8 twin of one synapse needs to know.
 
     macs: dense multiply-accumulates inside the output; weights, inputs, outputs: elements; channels: of the output;
-    depthwise: each lane reads an activation of its own. destinations: cores that hold a part of the outputs, to each of
-    which every input goes; hops_x, hops_y: mean hops of a flit on the way (the same placement). edge: activations that
-    cross the edge port. Of the spiking layer alone: thresholds (D of its neurons), repeats (issues for each event and
-    word: the mean count in unary coding, the mean number of set bits in bitwise coding).
+    depthwise: each lane reads an activation of its own. destinations: cores that an input goes to, the mean over inputs
+    (in a spiking run: events by inputs above 0); hops_x, hops_y: mean hops of a flit on the way (the same placement).
+    edge: activations that cross the edge port. Of the spiking layer alone: thresholds (D of its neurons), repeats
+    (issues for each event and word: the mean count in unary coding, the mean number of set bits in bitwise coding).
     """
 
     name: str
@@ -359,7 +359,7 @@ class DenseLayer:
     outputs: int
     channels: int
     depthwise: bool = False
-    destinations: int = 1
+    destinations: float = 1
     hops_x: float = 0.0
     hops_y: float = 0.0
     edge: int = 0
@@ -395,7 +395,7 @@ def twin(
 
 
 def _dense(layer: DenseLayer, chip: Chip, held: str, utilisation: float) -> Counts:
-    issues, arrivals = layer.issues(chip.lanes), layer.inputs * layer.destinations
+    issues, arrivals = layer.issues(chip.lanes), round(layer.inputs * layer.destinations)
     in_memory = issues if held == "weights" else 0
     return Counts(
         adds=layer.macs + layer.outputs,  # and the bias
@@ -406,15 +406,15 @@ def _dense(layer: DenseLayer, chip: Chip, held: str, utilisation: float) -> Coun
         potential_reads=in_memory,
         potential_writes=in_memory,
         activation_bits=ACTIVATION_BITS * (arrivals + issues * (chip.lanes if layer.depthwise else 1)),
-        edge_in=_packed(layer.edge, FLIT_BITS),
+        edge_in=_packed(layer.edge),
         core_cycles=round(issues / utilisation),
-        **_traffic(layer, _packed(arrivals, PAYLOAD_BITS)),
+        **_traffic(layer, _packed(arrivals)),
     )
 
 
-def _packed(activations: int, room: int) -> int:
-    """Flits of dense activations, which need no address: four share a flit's value, twelve all its bits at the edge."""
-    return -(-activations * ACTIVATION_BITS // room)
+def _packed(activations: int) -> int:
+    """Flits of dense activations: they need no address, so that four share the 32 bits of a value."""
+    return -(-activations * ACTIVATION_BITS // PAYLOAD_BITS)
 
 
 def _traffic(layer: DenseLayer, flits: int) -> dict[str, int]:
@@ -430,13 +430,14 @@ def spiking(layer: DenseLayer, density: float, chip: Chip, *, utilisation: float
     An estimate before any run, for `break_even`; what the simulator counts is what holds.
     """
     events, words = round(layer.inputs * density), round(layer.issues(chip.lanes) * density)
+    arrivals = round(events * layer.destinations)
     issues, adds = round(words * layer.repeats), round(layer.macs * density * layer.repeats)
     fired_words = layer.words(layer.outputs, chip.lanes)
     compares = fired_words * -(-layer.thresholds // COMPARATORS)
     return Counts(
         adds=adds,
         lane_adds=max(adds, issues * chip.lanes),
-        events=events * layer.destinations,
+        events=arrivals,
         weight_words=words,
         potential_reads=issues + fired_words,
         potential_writes=issues,
@@ -444,10 +445,10 @@ def spiking(layer: DenseLayer, density: float, chip: Chip, *, utilisation: float
         fired_words=fired_words,
         compares=compares,
         fired=round(layer.outputs * density),
-        spikes=events * layer.destinations,
+        spikes=arrivals,
         edge_in=round(layer.edge * density),
         core_cycles=round((issues + fired_words) / utilisation),
-        **_traffic(layer, events * layer.destinations),
+        **_traffic(layer, arrivals),
     )
 
 

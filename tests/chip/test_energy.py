@@ -76,7 +76,7 @@ def test_derived_figures_follow_from_their_formulas() -> None:
         "fifo_write": 2 * small(16 * 12, 96),
         "event": small(64 * 16, 128),
         "spike": small(8192, 128),
-        "edge_flit": (1300 + 2600) / 2 * 96 / 64,
+        "edge_flit": (1300 + 2600) / 2 * 32 / 64,
         "neuron_update": 2 * figures["add"],
         "compare": figures["add"],
     }
@@ -117,7 +117,7 @@ def test_one_event_by_hand() -> None:
         "messages": 17 * 20 * PJ,
         "links": 0,
         "routers": 20 * 31 * PJ // 10 + 58 * 46 * PJ // 10,
-        "edge": 20 * 2925 * PJ,
+        "edge": 20 * 975 * PJ,
         "weight memory": costs["weight memory"],
         "potential memory": 3 * costs["potential memory"],
         "activation memory": 0,
@@ -196,8 +196,8 @@ def test_bad_counts(counts: dict[str, object], message: str) -> None:
 
 def test_arrays_that_overflow_are_refused() -> None:
     with pytest.raises(pyspike.RangeError, match="edge_flit"):
-        energy.load("45nm").energy(Counts(edge_in=np.array([10**9])), CHIP)
-    assert energy.load("45nm").energy(Counts(edge_in=10**12), CHIP).total == 2925.0
+        energy.load("45nm").energy(Counts(edge_in=np.array([3 * 10**9])), CHIP)
+    assert energy.load("45nm").energy(Counts(edge_in=10**12), CHIP).total == 975.0
 
 
 CHANGES = {
@@ -262,12 +262,15 @@ def test_the_twin_by_hand() -> None:
     flits = 2 * 16 * 8 // 4
     assert counts == Counts(
         adds=19200 + 384, lane_adds=issues * 16 + 384, multiplies=19200 + 4 * 384, maxes=2 * 384,
-        weight_words=issues, activation_bits=8 * (2 * 128 + issues), edge_in=3, core_cycles=2 * issues,
+        weight_words=issues, activation_bits=8 * (2 * 128 + issues), edge_in=7, core_cycles=2 * issues,
         flits=flits, hops_x=96, hops_y=16, routed=flits + 112, fifo_writes=3 * flits + 112,
     )  # fmt: skip
     access = energy.load("45nm").access
     assert found.parts["weight memory"] == pytest.approx(issues * access(2**18, 16 * 8))
     assert found.parts["activation memory"] == pytest.approx(counts.activation_bits * access(2**17, 1), rel=1e-5)
+
+    ((counts, _),) = energy.twin([replace(LAYER, destinations=1.25)], energy.load("45nm"), CHIP)
+    assert (counts.flits, counts.activation_bits) == (16 * 8 * 5 // 16, 8 * (160 + issues))
 
     depthwise = replace(LAYER, macs=100 * 24, weights=9 * 24, inputs=16 * 24, depthwise=True)
     ((counts, _),) = energy.twin([depthwise], energy.load("45nm"), CHIP)
