@@ -53,9 +53,15 @@ void Mesh::route(std::uint32_t core, Cycle now) {
     Router& router = routers[core];
     std::array<std::uint32_t, kSides> wanted{};  // inputs that want an output
     std::uint32_t outputs = 0;
+    Cycle next = kNever;
     for (std::uint32_t i = 0; i < kSides; ++i) {
-        if (!router.in[i].visible(now)) continue;
-        const Side output = direction(router, router.in[i].head());
+        const Fifo& fifo = router.in[i];
+        if (fifo.empty()) continue;
+        if (fifo.head_visible() > now) {
+            next = std::min(next, fifo.head_visible());
+            continue;
+        }
+        const Side output = direction(router, fifo.head());
         wanted[output] |= 1u << i;
         outputs |= 1u << output;
     }
@@ -64,18 +70,13 @@ void Mesh::route(std::uint32_t core, Cycle now) {
         if (!has_credit(*router.out[output], cores_ + core, now)) continue;
         // The first at or after the pointer, in cyclic order.
         const std::uint32_t wants = wanted[output], after = wants >> router.pointer[output] << router.pointer[output];
-        grant(core, static_cast<Side>(std::countr_zero(after != 0 ? after : wants)), output, now);
-        if ((wants & (wants - 1)) != 0) wheel.wake(cores_ + core, now + 1);  // others lost
+        const auto input = static_cast<Side>(std::countr_zero(after != 0 ? after : wants));
+        grant(core, input, output, now);
+        const bool others = (wants & (wants - 1)) != 0;
+        if (const Fifo& fifo = router.in[input]; others || !fifo.empty())
+            next = std::min(next, others ? now + 1 : std::max(now + 1, fifo.head_visible()));
     }
-    for (std::uint32_t i = 0; i < kSides; ++i) {
-        const Fifo& fifo = router.in[i];
-        if (fifo.empty()) continue;
-        if (fifo.head_visible() > now) {
-            wheel.wake(cores_ + core, fifo.head_visible());
-        } else if (fifo.popped_at(now)) {
-            wheel.wake(cores_ + core, now + 1);
-        }
-    }
+    if (next != kNever) wheel.wake(cores_ + core, next);
 }
 
 void Mesh::grant(std::uint32_t core, Side input, Side output, Cycle now) {
