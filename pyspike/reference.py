@@ -10,19 +10,28 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from pyspike.errors import RangeError, ShapeError
-from pyspike.graph import Graph, Node, Phase, Port
+from pyspike.graph import Graph, Node, Phase, Port, Tensor
 from pyspike.ops import Fire, Synapse
 from pyspike.ops.base import Ints
 
+MAX_UNARY = 32
+"""Counts up to this are taken one by one in unary coding."""
 
-def run(graph: Graph, inputs: Mapping[str, np.ndarray], watch: dict[str, list[Ints]] | None = None) -> dict[str, Ints]:
+
+def run(
+    graph: Graph,
+    inputs: Mapping[str, np.ndarray],
+    watch: dict[str, list[Ints]] | None = None,
+    coding: str | None = None,
+) -> dict[str, Ints]:
     """Whole inference: integer outputs by name, from integer `inputs` by name, all in their declared shapes.
 
-    Where `watch` is given, it receives every tensor by name: one array for each time it was computed.
+    Where `watch` is given, it receives every tensor by name: one array for each time it was computed. With `coding`
+    "unary" or "bitwise" every synapse receives binary spikes alone, sub-step by sub-step (`sub_steps`).
     Raises `ShapeError` and `RangeError` for inputs that are not as declared.
     """
     arrays = {port.name: checked(graph, port, inputs) for port in graph.inputs}
-    state = State(graph, watch)
+    state = State(graph, watch, coding)
     outputs: dict[str, list[Ints]] = {port.name: [] for port in graph.outputs}
     for t in range(graph.timesteps):
         state.feed(
@@ -74,8 +83,8 @@ def _read_by(graph: Graph, node: Node, watched: Mapping[str, list[Ints]]) -> lis
 class State:
     """Values of all tensors at the current timestep, membranes, and running sums of means over time."""
 
-    def __init__(self, graph: Graph, watch: dict[str, list[Ints]] | None) -> None:
-        self.graph, self.watch = graph, watch
+    def __init__(self, graph: Graph, watch: dict[str, list[Ints]] | None, coding: str | None = None) -> None:
+        self.graph, self.watch, self.coding = graph, watch, coding
         self.values: dict[str, Ints] = {}
         self.sums: dict[str, Ints] = {}
         self.membranes: dict[str, Ints] = {}
@@ -96,10 +105,18 @@ class State:
             stored = self.membranes.get(node.output, node.op.initial_membrane(operands[0].shape))
             counts, self.membranes[node.output] = node.op.reference_step(operands[0], stored)
             return counts
+        if self.coding and isinstance(node.op, Synapse):
+            return self._in_sub_steps(node.op, self.graph.tensors[node.inputs[0]], operands[0])
         value = node.op.reference(*operands)
         if node.op.over_time:
             value = self.sums[node.output] = self.sums.get(node.output, np.int64(0)) + value
         return value
+
+    def _in_sub_steps(self, op: Synapse, tensor: Tensor, x: Ints) -> Ints:
+        """The accumulators after all sub-steps; the bias is added once, not once a sub-step."""
+        assert self.coding is not None
+        parts = [factor * op.accumulate(spikes) for factor, spikes in sub_steps(x, tensor, self.coding)]
+        return op.finish(np.sum(parts, axis=0)) if parts else op.reference(x)
 
     def _set(self, name: str, value: Ints) -> None:
         tensor = self.graph.tensors[name]
@@ -113,6 +130,26 @@ class State:
         self.values[name] = value
         if self.watch is not None:
             self.watch.setdefault(name, []).append(value)
+
+
+def sub_steps(x: Ints, tensor: Tensor, coding: str) -> Iterator[tuple[int, Ints]]:
+    """Integers as binary spikes: (factor, array of 0 and 1) whose weighted sum is `x`.
+
+    "unary", as in papers: D sub-steps of factor 1, in the k-th of which a neuron spikes where its count is at least k.
+    "bitwise": one sub-step for each bit, of factor 2**bit (two's complement, the top one subtracted). Graded inputs
+    (a range beyond 0..MAX_UNARY: pixels, potentials) are bitwise in either coding.
+    """
+    if coding not in ("unary", "bitwise"):
+        raise ValueError(f"expected the coding 'unary' or 'bitwise', found {coding!r}")
+    if coding == "unary" and tensor.lo >= 0 and tensor.hi <= MAX_UNARY:
+        for k in range(1, tensor.hi + 1):
+            yield 1, (x >= k).astype(np.int64)
+        return
+    bits = max(tensor.hi.bit_length(), (~tensor.lo).bit_length() if tensor.lo < 0 else 0)
+    for bit in range(bits):
+        yield 1 << bit, (x >> bit) & 1
+    if tensor.lo < 0:
+        yield -(1 << bits), (x >> bits) & 1
 
 
 def at_step(port: Port, array: np.ndarray, t: int, timesteps: int) -> Ints:

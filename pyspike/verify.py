@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,14 @@ def verify(
     onnx: str | os.PathLike[str] | None = None,
     inputs: Arrays | Sequence[Arrays] | None = None,
     progress: Callable[[str], None] | None = None,
+    binary: bool = False,
 ) -> VerifyReport:
     """Compare all executors on `model`, an image (path or bytes).
 
     `inputs`: integer arrays by input name in declared shapes, or a list of such; by default one drawn at random from
     the declared ranges, and one of zeros. `onnx`: the file that the model was compiled from; it is always one of the
-    executors. `progress` is told the name of each executor before it runs.
+    executors. `progress` is told the name of each executor before it runs. With `binary` the reference runs again on
+    binary spikes alone, once in the T x D unary sub-steps of the papers and once bit by bit.
     """
     data = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else None
     graph = image.from_bytes(data) if data is not None else image.read(os.fspath(model))  # type: ignore[arg-type]
@@ -75,7 +78,7 @@ def verify(
     say = progress or (lambda name: None)
     say("reference")
     expected = [reference.run(graph, case) for case in cases]
-    for name, build in _executors(graph, data, onnx):
+    for name, build in [*(_binary() if binary else ()), *_executors(graph, data, onnx)]:
         say(name)
         try:
             execute = build()
@@ -192,6 +195,15 @@ def _executors(
         else:
             found.append(("reference on the recompiled ONNX file", lambda: _recompiled(path, graph)))
     return found
+
+
+def _binary() -> list[tuple[str, Callable[[], Executor]]]:
+    """Every synapse on binary spikes, sub-step by sub-step."""
+
+    def coded(coding: str) -> Executor:
+        return _takes_any_graph(lambda graph, case: reference.run(graph, case, coding=coding))
+
+    return [(f"binary spikes ({coding})", partial(coded, coding)) for coding in ("unary", "bitwise")]
 
 
 def _takes_any_graph(execute: Executor) -> Executor:

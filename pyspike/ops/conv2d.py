@@ -67,9 +67,8 @@ class Conv2d(Synapse):
         require(height >= 1 and width >= 1, f"the kernel does not fit into the padded map of shape {x.shape}")
         return (x.shape[0], height, width, self.out_channels)
 
-    def reference(self, *inputs: Ints) -> Ints:
+    def accumulate(self, x: Ints) -> Ints:
         """One shifted view of the padded map for each kernel position, each a matrix product."""
-        (x,) = inputs
         batch, height, width, channels = x.shape
         out_h, out_w = self._output_size(height, 0), self._output_size(width, 1)
         top, left, bottom, right = self.padding
@@ -83,7 +82,7 @@ class Conv2d(Synapse):
                 rows = slice(y0, y0 + (out_h - 1) * self.stride[0] + 1, self.stride[0])
                 columns = slice(x0, x0 + (out_w - 1) * self.stride[1] + 1, self.stride[1])
                 acc += np.einsum("nyxgi,goi->nyxgo", grouped[:, rows, columns], filters[:, :, ky, kx])
-        return self.finish(acc.reshape(batch, out_h, out_w, self.out_channels))
+        return acc.reshape(batch, out_h, out_w, self.out_channels)
 
     def targets(self, shape: tuple[int, ...]) -> Ints:
         """[1, H, W, 1]: taps of the kernel that reach the output from each position, times the outputs of a group."""

@@ -76,6 +76,14 @@ class Synapse(Op):
         f = (f_x + self.exponent.astype(int) + self.shift).tolist()
         return Scale(f[0]) if len(set(f)) == 1 else Scale(tuple(f))
 
+    def reference(self, *inputs: Ints) -> Ints:
+        """Accumulate, then finish."""
+        return self.finish(self.accumulate(inputs[0]))
+
+    def accumulate(self, x: Ints) -> Ints:
+        """acc, the weighted sums alone: linear in `x`, so sub-steps of x may be accumulated one after another."""
+        raise NotImplementedError
+
     def finish(self, accumulators: Ints) -> Ints:
         """(acc << shift) + bias over the last axis."""
         shifted = accumulators << self.shift.astype(np.int64)
