@@ -30,6 +30,7 @@ from .simulators import (
     Simulator,
     check,
     counters,
+    cycles_of,
     differences,
     native,
     native_traffic,
@@ -300,3 +301,64 @@ def test_threads_and_windows_change_nothing_and_windows_add_up(seed: int) -> Non
     assert np.array_equal(run["window_counters"].sum(axis=0), run["cores"].sum(axis=0))
     assert np.array_equal(run["window_classes"].sum(axis=0), run["cores"][:, :4])
     assert np.array_equal(run["window_links"].sum(axis=0), run["links"])
+
+
+# Rules of the page that no worked number shows
+
+
+@pytest.mark.parametrize("simulators", SIMULATORS)
+def test_a_step_of_the_last_timestep_sends_only_its_end_before(simulators: tuple[Simulator, Simulator]) -> None:
+    """The mean of three timesteps: the accumulator stays, readers get an END at every t, and one word is visited."""
+    chip = Builder(timesteps=3)
+    mean = chip.tile(channels=16).fire([5], last=True)
+    chip.input(1, 1, 16).to(mean.port())
+    reader = chip.tile(channels=16).fire([1], last=True)
+    mean.to(reader.port())
+    reader.to_edge(varies=False)
+    counts = np.zeros((3, 1, 1, 16), dtype=np.int32)
+    counts[:, 0, 0, 3] = [1, 2, 2]
+    counts[:, 0, 0, 4] = [1, 2, 1]
+    run = simulators[0](chip.build(), [counts])
+    assert np.flatnonzero(run["outputs"][0]).tolist() == [3]
+    first, last = run["times"][:, 0].T.tolist()
+    assert [b - a for a, b in zip(first[:2], last[:2], strict=True)] == [1, 1]  # taken, and the END behind it
+    assert counters(run, "steps", 0)["fired_words"] == 1
+    assert counters(run, "steps", 0)["ends"] == 3
+    assert cycles_of(run, 0, "fire 0")[0] == first[2]
+
+
+@pytest.mark.parametrize("simulators", SIMULATORS)
+def test_the_lowest_tile_sends_its_readies_first(simulators: tuple[Simulator, Simulator]) -> None:
+    chip = Builder()
+    host = chip.input(1, 1, 4)
+    for channels in (1, 2):
+        fire = chip.tile(channels=channels).fire([1])
+        for _ in range(2):
+            host.to(fire.port())
+    run = simulators[0](chip.build(), [np.ones((1, 1, 1, 4), dtype=np.int32)])
+    sent = [line for line in run["trace"] if line.split()[2] == "out"]
+    assert sent == [f"{cycle} 0 out 2 0 0 255 0 0 0 {cycle} 0" for cycle in range(4)]
+
+
+@pytest.mark.parametrize("simulators", SIMULATORS)
+def test_an_end_names_its_offset_modulo_two_to_the_fourteen(simulators: tuple[Simulator, Simulator]) -> None:
+    chip = Builder()
+    fire = chip.tile(channels=1).fire([1])
+    chip.input(1, 1, 4).to(fire.port(), c=(3, 3), offset=(0, 0, -3))
+    run = simulators[0](chip.build(), [np.ones((1, 1, 1, 4), dtype=np.int32)])
+    assert [line.split()[3:] for line in run["trace"] if " host send 1 " in line] == [
+        ["1", "0", "0", "0", "0", "0", "0", str(2**14 - 3), "0"]
+    ]
+
+
+@needs_native
+@pytest.mark.parametrize("seed", [*range(500, 512), 60000, 60001, 60002])
+def test_without_ready_both_fail_in_the_same_cycle_or_not_at_all(seed: int) -> None:
+    program = random_program(Random(seed))
+    found = []
+    for simulate in (oracle.simulate, native):
+        try:
+            found.append(simulate(program.firmware, program.inputs, ignore_ready=True)["trace"])
+        except ERRORS as error:
+            found.append(str(error).partition(":")[0])  # cycle ...
+    assert found[0] == found[1]
