@@ -28,11 +28,13 @@ void Core::visit(Cycle now) {
     // All that the core sees of the cycle's start, before anything changes it.
     const bool full = shared_.mesh.out_full(core_.number);
     const bool issues = engine_.issues(now), stalls = full && fire_.under_way() && fire_.only_sends();
+    const bool leaves = staged_ && (stage_.is_token() || engine_.last() <= now);
+    if (leaves && stage_.kind != kReady) programs_.check(stage_, now);
 
     const bool ready = !full && send_ready(now);
     const bool fires = fire_.act(now, !full && !ready);
     shared_.mesh.leave(core_.number, now);
-    decode(now);
+    decode(now, leaves);
 
     if (fires) shared_.mesh.act(now);
     if (issues || (fires && !stalls)) {
@@ -70,16 +72,13 @@ bool Core::send_ready(Cycle now) {
     return true;
 }
 
-void Core::decode(Cycle now) {
-    if (staged_) {
+void Core::decode(Cycle now, bool leaves) {
+    if (leaves) {
+        staged_ = false;
         if (stage_.is_token()) {
-            if (stage_.kind == kEnd) programs_.check(stage_, now);
             programs_.receive(stage_);
-            staged_ = false;
-        } else if (engine_.last() <= now) {
-            programs_.check(stage_, now);
+        } else {
             engine_.accept(stage_, now);
-            staged_ = false;
         }
     }
     if (!staged_ && shared_.mesh.axon[core_.number].visible(now)) {

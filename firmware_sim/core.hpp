@@ -35,7 +35,7 @@ class Core {
 
   private:
     bool send_ready(Cycle now);
-    void decode(Cycle now);
+    void decode(Cycle now, bool leaves);
     Cycle next(Cycle now) const;
 
     static std::size_t memory_words(const Firmware& firmware, const format::Core& core);
