@@ -233,10 +233,10 @@ def work(network: Network, found: Run, place: Ints) -> Work:
     )  # fmt: skip
 
 
-def simple_seconds(network: Network, found: Run) -> float:
+def simple_seconds(network: Network, found: Run, synapse: float = 3.1) -> float:
     """What SANA-FE's simple timing gives with Loihi's delays: in each timestep, the longest that any core takes for its
     neurons (6.0 ns each, 3.7 where updated, 30 where it fires, 5.1 for each message) or for its messages (16 ns each,
-    3.1 for each synaptic event), one after the other; neurons and messages overlap, cores run side by side.
+    `synapse` ns for each synaptic event), one after the other; neurons and messages overlap, cores run side by side.
     """
     cores = 1 + max(int(core.max()) for core in network.cores)
     neurons, messages = np.zeros((2, len(found.spikes[0]), cores))
@@ -247,5 +247,5 @@ def simple_seconds(network: Network, found: Run) -> float:
         if at < len(network.layers):
             reach = network.reach(at, network.cores[at + 1])
             neurons += 5.1 * (spikes * (reach > 0).sum(1)) @ owner
-            messages[:, : reach.shape[1]] += 16.0 * (spikes @ (reach > 0)) + 3.1 * (spikes @ reach)
+            messages[:, : reach.shape[1]] += 16.0 * (spikes @ (reach > 0)) + synapse * (spikes @ reach)
     return float(np.maximum(neurons.max(1), messages.max(1)).sum() * 1e-9)

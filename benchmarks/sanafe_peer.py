@@ -106,7 +106,7 @@ def resident_bytes() -> int:
 
 
 def _architecture(mesh: tuple[int, int] | None, sync: bool) -> Any:
-    """Loihi as described by the peer; with one core a tile, as many neurons as it takes, on `mesh`."""
+    """Loihi as described by the peer; with one core a tile on `mesh`."""
     import sanafe
     import yaml
 
@@ -119,7 +119,6 @@ def _architecture(mesh: tuple[int, int] | None, sync: bool) -> Any:
         (core,) = tile["core"]
         tile["name"] = f"loihi_tile[0..{mesh[0] * mesh[1] - 1}]"
         core["name"] = "loihi_core[0..0]"
-        core["attributes"]["max_neurons_supported"] = 8192
     if not sync:
         chip["attributes"] |= {"sync_model": "fixed", "latency_sync": 0.0}
     with tempfile.TemporaryDirectory() as folder:
