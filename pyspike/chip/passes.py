@@ -15,51 +15,55 @@ from pyspike.chip.tiling import cut, needs
 from pyspike.chip.waits import number_steps
 from pyspike.errors import ChipError
 
-FILL = 0.8
-"""How much of the chip's SRAM a pass may need; the rest is what cannot be packed."""
 
-
-def split(dataflow: Dataflow, chip: Chip, weight_bits: int) -> list[Dataflow]:
-    """The passes of a numbered dataflow: itself where it fits the chip."""
+def split(dataflow: Dataflow, chip: Chip, weight_bits: int, fill: float) -> list[Dataflow]:
+    """The passes of a numbered dataflow: itself where it fits the chip. A pass may need the share `fill` of the chip's
+    SRAM; the rest is what cannot be packed.
+    """
     steps = sorted(dataflow.steps(), key=lambda step: step.number)
     ends = []
     at = 0
     while at < len(steps):
-        at = _furthest(steps, at, chip, weight_bits)
+        at = _furthest(steps, at, chip, weight_bits, fill)
         ends.append(at)
     if len(ends) == 1:
         return [dataflow]
     return _Splitter(dataflow, steps, ends).passes()
 
 
-def _furthest(steps: list[Step], first: int, chip: Chip, weight_bits: int) -> int:
+def _furthest(steps: list[Step], first: int, chip: Chip, weight_bits: int, fill: float) -> int:
     """The largest end for which steps[first:end] fit the chip."""
-    if _fits(steps[first:], chip, weight_bits):
+    if _fits(steps[first:], chip, weight_bits, fill):
         return len(steps)
     low, high = first, len(steps)  # fits, does not fit
     while high - low > 1:
         middle = (low + high) // 2
-        if _fits(steps[first:middle], chip, weight_bits):
+        if _fits(steps[first:middle], chip, weight_bits, fill):
             low = middle
         else:
             high = middle
     if low == first:
+        cut(_parts(steps[first : first + 1])[0], chip, weight_bits, 1)  # says so where a core is too small
         raise ChipError(
             f"{steps[first].place.name!r} alone does not fit chip {chip.name!r}: give it a larger mesh or more SRAM"
         )
     return low
 
 
-def _fits(steps: list[Step], chip: Chip, weight_bits: int) -> bool:
+def _fits(steps: list[Step], chip: Chip, weight_bits: int, fill: float) -> bool:
     """Whether the tiles of `steps` leave enough room to be packed."""
     potential = weights = 0
     for place in _parts(steps):
-        for tile in cut(place, chip, weight_bits, 1):
+        try:
+            tiles = cut(place, chip, weight_bits, 1)
+        except ChipError:  # all branches of a stream together may be too much for a core
+            return False
+        for tile in tiles:
             found = needs(tile, chip.lanes, weight_bits)
             potential += found.potential
             weights += found.weight_bits
-    full = potential <= FILL * chip.cores * chip.potential_words
-    return full and weights <= FILL * chip.cores * chip.weight_capacity
+    full = potential <= fill * chip.cores * chip.potential_words
+    return full and weights <= fill * chip.cores * chip.weight_capacity
 
 
 def _parts(steps: list[Step]) -> list[Place]:
