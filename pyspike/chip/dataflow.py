@@ -7,8 +7,10 @@ with a single step. docs/chip.md defines the words.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +87,14 @@ class Synapses:
     outputs: int = 1
     channel: int = 0
     load: bool = False
+
+    @cached_property
+    def digest(self) -> str:
+        """Of weights and shifts: equal ones are stored once, whichever layer and place they belong to."""
+        found = hashlib.sha256(repr(None if self.weight is None else self.weight.shape).encode())
+        for array in (self.weight, self.shift):
+            found.update(b"" if array is None else array.tobytes())
+        return found.hexdigest()[:32]
 
 
 @dataclass(eq=False)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from pyspike.chip.energy import Counts
 from pyspike.chip.figures import PORT, RunFigures
 from pyspike.chip.firmware import MAX, OUTPUT
@@ -51,14 +49,34 @@ def layers_of(report: SimulationReport) -> tuple[LayerFigures, ...]:
 def repeated(report: SimulationReport) -> dict[str, int]:
     """SOPs that the chip does and the graph does not: by synapse, how many more (an upsampled stream applies an event
     at several sites; a synapse read by two places runs in both; what does not vary in time runs at every timestep).
+
+    A synapse of which every place holds only a part (cropped potentials) is left out: the chip may do fewer there.
     """
     found: dict[str, int] = {}
     copies = report.mapped.network.copies
-    for layer in report.layers:
-        sops = int(np.sum(layer.counts.sops))
-        extra = sops - sops // copies[layer.name] if layer.name in copies else sops
+    for layer, sops in _sops(report).items():
+        times = copies.get(layer, {})
+        whole = next((place for place, factor in times.items() if factor), None)
+        if whole is None and times:
+            continue
+        extra = sum(sops.values()) - (sops.get(whole, 0) // times[whole] if whole is not None else 0)
         if extra:
-            found[layer.name] = extra
+            found[layer] = extra
+    return found
+
+
+def _sops(report: SimulationReport) -> dict[str, dict[str, int]]:
+    """SOPs by layer and place."""
+    found: dict[str, dict[str, int]] = {}
+    for mapped, figures in zip(report.mapped.passes, report.passes, strict=True):
+        firmware, cores = figures.firmware, mapped.placement.cores
+        sops = figures.raw["ports"][:, PORT.index("sops")]
+        tiles = sorted(mapped.tiles, key=lambda tile: (cores[tile.index], tile.index))  # as `emit` writes them
+        for tile, record in zip(tiles, firmware.tiles, strict=True):
+            for step in firmware.steps[record.first_step : record.first_step + record.steps]:
+                for port in range(step.first_port, step.first_port + step.ports):
+                    places = found.setdefault(firmware.metadata["layers"][firmware.metadata["ports"][port]], {})
+                    places[tile.place.name] = places.get(tile.place.name, 0) + int(sops[port])
     return found
 
 

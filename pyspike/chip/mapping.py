@@ -17,12 +17,16 @@ from pyspike.chip.placement import EDGE, Demand, Flow, Placement, place
 from pyspike.chip.places import Network, network
 from pyspike.chip.tiling import TileSpec, needs, tile_network, work
 from pyspike.chip.waits import number_steps
+from pyspike.errors import ChipError
 from pyspike.graph import Graph
 from pyspike.ops import Synapse
 
 Progress = Callable[[str, int, int], None]
 EFFORT = 200
 """Proposals of the placement per tile: some seconds for a whole network."""
+
+PLANS = ((0.8, 2.0), (0.8, 0.0), (0.5, 0.0))
+"""What is tried until every tile has a core: the share of the chip's SRAM that a pass may need, and tiles per core."""
 
 
 @dataclass(frozen=True)
@@ -63,22 +67,33 @@ def map_network(
     found = network(graph)
     number_steps(found.dataflow)
     bits = weight_bits(graph)
-    passes = split(found.dataflow, chip, bits)
-    mapped = [map_pass(each, chip, bits, seed, fixed, effort, progress) for each in passes]
-    return MappedNetwork(graph, chip, found, tuple(mapped))
+    refused: ChipError | None = None
+    for fill, per_core in PLANS[: 1 if fixed else None]:  # the numbers of fixed tiles are those of the first plan
+        try:
+            passes = [
+                map_pass(each, chip, bits, per_core, seed, fixed, effort, progress)
+                for each in split(found.dataflow, chip, bits, fill)
+            ]
+        except ChipError as error:
+            refused = refused or error
+        else:
+            return MappedNetwork(graph, chip, found, tuple(passes))
+    assert refused is not None
+    raise refused
 
 
 def map_pass(
     dataflow: Dataflow,
     chip: Chip,
     bits: int,
+    per_core: float = PLANS[0][1],
     seed: int = 0,
     fixed: Mapping[int, int] | None = None,
     effort: int = EFFORT,
     progress: Progress | None = None,
 ) -> MappedPass:
     """Tiles, placement and firmware of what is on the chip at once."""
-    tiles = tile_network(dataflow, chip, bits)
+    tiles = tile_network(dataflow, chip, bits, per_core)
     links = Links(dataflow, tiles)
     dataflow.inputs = [each for each in dataflow.inputs if links.out_of(each, None)]  # the others reach nothing
     tell = (lambda done, of, cost: progress("placing tiles", done, of)) if progress else None

@@ -53,15 +53,39 @@ class Origin:
         """The tensor that `name` re-arranges (reshape, transpose and slice), and for each element of `name`, flat, its
         index there.
         """
-        chain: list[Op] = []
-        while name in self.makers and isinstance(self.makers[name].op, (Reshape, Transpose, Slice)):
-            if self.is_host(name):
-                break
-            node = self.makers[name]
-            chain.append(node.op)
-            name = node.inputs[0]
+        chain = [node.op for node in self._arranging(name)]
+        name = self._arranging(name)[-1].inputs[0] if chain else name
         shape = self.graph.tensors[name].shape
         index: Ints = np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
         for op in reversed(chain):
             index = op.reference(index)
         return name, index.ravel()
+
+    def cuts(self, name: str) -> bool:
+        """Whether `permutation` takes a part of what it goes back to."""
+        return any(isinstance(node.op, Slice) for node in self._arranging(name))
+
+    def _arranging(self, name: str) -> list[Node]:
+        """The operators from `name` back to what it re-arranges: at the latest to a tensor that addresses make."""
+        found: list[Node] = []
+        while name in self.makers and isinstance(self.makers[name].op, (Reshape, Transpose, Slice)):
+            if self.is_host(name) or self._is_addressed(name):
+                break
+            found.append(self.makers[name])
+            name = found[-1].inputs[0]
+        return found
+
+    def _is_addressed(self, name: str) -> bool:
+        """Whether `name` is a window of what it comes from, every value at its row, column and channel."""
+        sliced = False
+        while name in self.makers and isinstance(self.makers[name].op, (Reshape, Transpose, Slice)):
+            node = self.makers[name]
+            op = node.op
+            if isinstance(op, Slice):
+                if any(step != 1 for step in op.steps):
+                    return False
+                sliced = True
+            elif not keeps_canvas(op, *(self.graph.tensors[each].shape for each in (node.inputs[0], name))):
+                return False
+            name = node.inputs[0]
+        return sliced

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 import numpy as np
 
@@ -48,13 +49,14 @@ LIMITS = (1024, 1024, 16384)
 class Network:
     """The dataflow of a graph, and which pieces make up each tensor that the host receives.
 
-    copies: how often the chip applies an event of a synapse where the graph does once: at every site of an upsampled
-    stream, in every place that reads the synapse, and at every timestep where it does not vary in time.
+    copies: by synapse, the places that hold it, and how often each applies an event that the graph applies once: at
+    every site of an upsampled stream, and at every timestep where it does not vary in time. 0 where potentials are
+    cropped, so that only some of an event's targets are there.
     """
 
     dataflow: Dataflow
     delivered: dict[str, list[Piece]] = field(default_factory=dict)
-    copies: dict[str, int] = field(default_factory=dict)
+    copies: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def network(graph: Graph) -> Network:
@@ -176,7 +178,7 @@ class _Builder:
                 for key in moment.drive.terms:
                     if key not in known:
                         term = final.terms[key]
-                        self._count_copies(term)
+                        self._count_copies(term, stream.place)
                         for piece in self.pieces(term.counts):
                             flow.connect(piece, moment.steps[0], _shifted(term.synapses, term.shift))
                 known |= set(moment.drive.terms)
@@ -187,12 +189,14 @@ class _Builder:
             raise UnsupportedOpError("the network only moves values: there is nothing for a chip to do")
         return self.network
 
-    def _count_copies(self, term: Term) -> None:
+    def _count_copies(self, term: Term, place: Place) -> None:
         layer = term.synapses.layer
         if layer in self.makers and isinstance(self.makers[layer].op, Synapse):
             steps = 1 if self.graph.tensors[layer].time else self.graph.timesteps
-            up = term.synapses.upsample[0] * term.synapses.upsample[1]
-            self.network.copies[layer] = self.network.copies.get(layer, 0) + up * steps
+            times = term.synapses.upsample[0] * term.synapses.upsample[1] * steps
+            copies = self.network.copies.setdefault(layer, {})
+            known = copies.get(place.name)
+            copies[place.name] = 0 if not term.whole or known == 0 else times + (known or 0)
 
     def _settle(self, place: Place, moment: _Moment, final: Drive) -> None:
         """Bring the steps of a moment to the place's grid."""
@@ -260,7 +264,7 @@ class _Builder:
         summed = isinstance(node.op, Mean) and node.op.over_time
         if summed:
             drive = self._time_sum(node)
-            stream = _Stream(Place(name, drive.canvas, keeps=True), [_Moment(drive)])
+            stream = _Stream(Place(self._unused(name), drive.canvas, keeps=True), [_Moment(drive)])
             self.streams.append(stream)
             moment = stream.moments[0]
         else:
@@ -292,7 +296,7 @@ class _Builder:
             if slot and (best is None or slot[1] > best[0]):
                 best = slot[1], stream, slot[0]
         if best is None:
-            fresh = _Stream(Place(name, drive.canvas), [_Moment(drive)])
+            fresh = _Stream(Place(self._unused(name), drive.canvas), [_Moment(drive)])
             self.streams.append(fresh)
             return fresh, fresh.moments[0]
         _, stream, at = best
@@ -301,6 +305,11 @@ class _Builder:
         moment = _Moment(drive)
         stream.moments.insert(at, moment)
         return stream, moment
+
+    def _unused(self, name: str) -> str:
+        """A name for a place: a tensor that two places hold, as two membranes need it, has a number in the second."""
+        taken = {stream.place.name for stream in self.streams}
+        return next(each for number in count(1) if (each := f"{name} ({number})" if number > 1 else name) not in taken)
 
     def _added(self) -> set[str]:
         """Tensors of potentials that are added to others, directly or behind what moves them."""

@@ -38,12 +38,16 @@ Key = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Term:
-    """`synapses` applied to the tensor `counts`, shifted left by `shift` more; `key` names it in any drive."""
+    """`synapses` applied to the tensor `counts`, shifted left by `shift` more; `key` names it in any drive.
+
+    whole: each event does what it does in the graph, or a multiple of it; not so where potentials are cropped.
+    """
 
     key: Key
     counts: str
     synapses: Synapses
     shift: int = 0
+    whole: bool = True
 
     def changed(self, key: object, **changes: object) -> Term:
         """The term with other synapses, under a longer key."""
@@ -112,7 +116,8 @@ class Terms:
             padding = op.padding[0], op.padding[1]
             stride, dilation = (op.stride[0], op.stride[1]), (op.dilation[0], op.dilation[1])
             synapses = replace(synapses, stride=stride, padding=padding, dilation=dilation)
-        term = Term((node.output,), counts, synapses)
+        cut = isinstance(op, Linear) and counts != node.inputs[0] and self.origin.cuts(node.inputs[0])
+        term = Term((node.output,), counts, synapses, whole=not cut)
         constant = np.zeros(shape[2], dtype=np.int64) if op.bias is None else op.bias.astype(np.int64)
         return Drive(shape, {term.key: term}, constant)
 
@@ -167,8 +172,11 @@ class Terms:
     def _require_counts(self, node: Node, name: str) -> None:
         if not self.is_counts(name):
             tensor = self.graph.tensors[name]
-            found = f"{name!r} in {tensor.lo}..{tensor.hi}"
-            raise unsupported(node, f"an engine takes counts 0..255, and it reads {found}; put a neuron before it")
+            maker = self.makers[name].op.name if name in self.makers else "input"
+            found = f"{maker} {name!r} in {tensor.lo}..{tensor.hi}"
+            raise unsupported(
+                node, f"an engine takes counts 0..255 of neurons and inputs, it reads {found}; put a neuron before it"
+            )
 
     def _add(self, node: Node) -> Drive:
         op = node.op
@@ -247,13 +255,14 @@ class Terms:
         high = op.stops[-1] if op.stops else 1
         if (low, high) != (0, part.canvas[2]):
             raise unsupported(node, "a slice of potentials takes all channels")
+        shape = self.canvas(node.output)
         terms = {}
         for term in part.terms.values():
             s = term.synapses
             padding = (s.padding[0] - y * s.stride[0], s.padding[1] - x * s.stride[1])
             moved = term.changed(("from", y, x), padding=padding)
-            terms[moved.key] = moved
-        return Drive(self.canvas(node.output), terms, part.constant)
+            terms[moved.key] = replace(moved, whole=term.whole and shape == part.canvas)
+        return Drive(shape, terms, part.constant)
 
     def _same(self, node: Node) -> Drive:
         (name,) = node.inputs

@@ -19,9 +19,6 @@ COUNT_DENSITY, PIXEL_DENSITY = 0.12, 0.95
 """Shares of counts and of host inputs that are not 0, where nobody has measured them: estimates for planning alone."""
 
 SHIFT_BITS, CONSTANT_BITS = 5, 32
-TILES_PER_CORE = 2.0
-"""How many tiles a chip gets for each of its cores."""
-
 MIN_SITES = 16
 """Tiles are not cut smaller for speed: borders and tokens would cost more than they bring."""
 
@@ -93,7 +90,7 @@ def needs(tile: TileSpec, lanes: int, weight_bits: int) -> Needs:
 
 def block_key(edge: Edge, tile: TileSpec) -> str:
     """Names a block of weights: tiles of one core that name the same block share it."""
-    return f"{edge.synapses.layer}/{edge.place.name}/{edge.synapses.channel}/{tile.channel}/{tile.channels}"
+    return f"{edge.synapses.digest}/{edge.synapses.channel}/{tile.channel}/{tile.channels}"
 
 
 def needed(edge: Edge, tile: TileSpec) -> Window | None:
@@ -148,12 +145,15 @@ def issues(edge: Edge, tile: TileSpec, lanes: int, coding: int) -> float:
     return min(taps, sites) * words * (1.0 if s.load else _repeats(edge, tile.place.mode, coding))
 
 
-def tile_network(dataflow: Dataflow, chip: Chip, weight_bits: int) -> list[TileSpec]:
-    """All tiles of a pass, place by place; raises `ChipError` for a place of which no tile fits a core."""
+def tile_network(dataflow: Dataflow, chip: Chip, weight_bits: int, per_core: float) -> list[TileSpec]:
+    """All tiles of a pass, place by place, about `per_core` for each core, and as few as fit where that is 0.
+
+    Raises `ChipError` for a place of which no tile fits a core.
+    """
     coding = CODINGS.index(chip.coding)
     loads = [work(whole(place), chip.lanes, coding) for place in dataflow.places]
-    budget = TILES_PER_CORE * chip.cores
-    unit = sum(math.sqrt(load) for load in loads) / budget
+    budget = per_core * chip.cores
+    unit = sum(math.sqrt(load) for load in loads) / budget if budget else 0.0
     tiles: list[TileSpec] = []
     for place, load in zip(dataflow.places, loads, strict=True):
         wanted = max(1, round(math.sqrt(load) / unit)) if unit else 1

@@ -135,7 +135,8 @@ def join(n: Network) -> None:
         return
     fs = [n.tensor(each).scale.f for each in (x, other)]
     if all(isinstance(f, int) for f in fs):
-        n.keep(n.add(Concat(3, tuple(max(fs) - f for f in fs)), x, other), x)
+        joined = n.add(Concat(3, tuple(max(fs) - f for f in fs)), x, other)
+        (n.counts if x in n.counts and len(set(fs)) == 1 else n.potentials).append(joined)
 
 
 def pool(n: Network) -> None:
@@ -228,7 +229,8 @@ def networks(draw: Callable, largest: int = 6000) -> Graph:
             break
     read = {name for node in n.graph.nodes for name in node.inputs}
     names = [node.output for node in n.graph.nodes if node.output not in read]
-    names += [node.output for node in n.graph.nodes if node.output in read and draw(st.integers(0, 5)) == 0]
+    told = {*n.counts, *n.potentials} & read  # the others are pooled or rounded potentials, which stay inside
+    names += [node.output for node in n.graph.nodes if node.output in told and draw(st.integers(0, 5)) == 0]
     for name in names:
         n.graph.add_output(Port(f"out_{name}", name, "int32", "", 0 if n.graph.tensors[name].time else None))
     return n.graph
