@@ -11,23 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pyspike import _simulator
 from pyspike.chip import firmware as fw
 
 from . import oracle
 
-try:
-    from pyspike import _simulator
-except ImportError:  # the extension is not built
-    _simulator = None  # type: ignore[assignment]
-
 Result = dict[str, Any]
 Simulator = Callable[..., Result]
-ERRORS: tuple[type[Exception], ...] = (oracle.SimulationError,)
-if _simulator is not None:
-    ERRORS += (_simulator.SimulationError,)
+ERRORS = (oracle.SimulationError, _simulator.SimulationError)
 TABLES = ("cores", "ports", "steps", "inputs", "times", "input_times", "links", "edge_in", "edge_out", "cycles")
-
-needs_native = pytest.mark.skipif(_simulator is None, reason="pyspike._simulator is not built")
 
 
 def native(
@@ -52,7 +44,7 @@ def native_traffic(*arguments: Any, **options: Any) -> dict[str, Any]:
 
 SIMULATORS = [
     pytest.param((oracle.simulate, oracle.traffic), id="oracle"),
-    pytest.param((native, native_traffic), id="native", marks=needs_native),
+    pytest.param((native, native_traffic), id="native"),
 ]
 
 
