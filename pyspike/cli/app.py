@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 import pyspike
-from pyspike.cli import compile, demo, detect, inspect, map, profile, run, simulate, verify
+from pyspike.cli import (
+    compile,
+    demo,
+    detect,
+    import_checkpoint,
+    inspect,
+    map,
+    profile,
+    run,
+    simulate,
+    verify,
+)
 
 app = typer.Typer(
     name="pyspike",
@@ -19,8 +30,8 @@ app = typer.Typer(
 )
 
 COMMANDS = (
-    demo.demo, compile.compile, run.run, detect.detect, inspect.inspect, profile.profile, map.map, simulate.simulate,
-    verify.verify,
+    demo.demo, import_checkpoint.import_checkpoint, compile.compile, run.run, detect.detect, inspect.inspect,
+    profile.profile, map.map, simulate.simulate, verify.verify,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(no_args_is_help=command is not demo.demo)(command)

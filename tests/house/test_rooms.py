@@ -28,7 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "reference": {"errors", "graph", "ops"},
     "compiler": {"errors", "graph", "ops", "image", "memory", "quantise"},
     "nn": {"errors", "graph", "ops", "quantise", "reference"},
-    "models": {"errors", "graph", "nn"},
+    "models": {"errors", "graph", "nn", "_files"},
     "runtime": {"errors", "_native"},
     "chip": {"errors", "graph", "ops", "image", "reference", "_simulator", "_files"},
     "verify": {"errors", "graph", "ops", "image", "reference"},
@@ -60,6 +60,7 @@ TOP_PACKAGES: dict[str, set[str]] = {
 LATE_PACKAGES: dict[str, set[str]] = {
     "compiler": {"torch", "google"},  # protobuf, for its errors
     "verify": {"onnx", "onnxruntime", "torch"},
+    "models": {"safetensors"},
     "io": {"PIL"},
     "report": {"matplotlib"},
     "cli": {"onnx", "onnxruntime", "matplotlib"},
