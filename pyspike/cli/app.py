@@ -11,6 +11,7 @@ from pyspike.cli import (
     compile,
     demo,
     detect,
+    energy,
     import_checkpoint,
     inspect,
     map,
@@ -31,7 +32,7 @@ app = typer.Typer(
 
 COMMANDS = (
     demo.demo, import_checkpoint.import_checkpoint, compile.compile, run.run, detect.detect, inspect.inspect,
-    profile.profile, map.map, simulate.simulate, verify.verify,
+    profile.profile, energy.energy, map.map, simulate.simulate, verify.verify,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(no_args_is_help=command is not demo.demo)(command)
