@@ -36,7 +36,7 @@ void Core::visit(Cycle now) {
     shared_.mesh.leave(core_.number, now);
     decode(now, leaves);
 
-    if (fires) shared_.mesh.act(now);
+    if (fires) shared_.mesh.act(core_.number, now);
     if (issues || (fires && !stalls)) {
         ++classes.busy;
     } else if (stalls) {
@@ -46,7 +46,7 @@ void Core::visit(Cycle now) {
         ++(programs_.finished() ? classes.idle : classes.waiting);
     }
     settled_ = now + 1;
-    if (const Cycle cycle = next(now); cycle != kNever) shared_.mesh.wheel.wake(core_.number, cycle);
+    if (const Cycle cycle = next(now); cycle != kNever) shared_.mesh.wake(core_.number, cycle);
 }
 
 // Between visits nothing but the engine changes anything.

@@ -34,8 +34,8 @@ void Host::visit(Cycle now) {
         store(stage_);
     }
     // Without a credit it is woken by whoever gives one; what it must see of its FIFO, it is woken for.
-    if (acts || staged_) mesh.wheel.wake(mesh.host(), now + 1);
-    if (!mesh.host_fifo.empty()) mesh.wheel.wake(mesh.host(), std::max(now + 1, mesh.host_fifo.head_visible()));
+    if (acts || staged_) mesh.wake(mesh.host(), now + 1);
+    if (!mesh.host_fifo.empty()) mesh.wake(mesh.host(), std::max(now + 1, mesh.host_fifo.head_visible()));
 }
 
 // Takes the input that is least in (t, step number, input) of those that may start.

@@ -1,5 +1,6 @@
 #include "mesh.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "trace.hpp"
@@ -20,12 +21,13 @@ Side opposite(Side side) {
 
 }  // namespace
 
-Mesh::Mesh(const MeshShape& shape, Trace* trace)
-    : wheel(2 * shape.width * shape.height + 1),
-      host_fifo(shape.router_fifo),
+Mesh::Mesh(const MeshShape& shape, Trace* trace, std::uint32_t band_count)
+    : host_fifo(shape.router_fifo),
       cores_(shape.width * shape.height),
+      band_number_(2 * cores_ + 1),
       latency_(2 + Cycle{shape.link_delay}),
       trace_(trace) {
+    bands.assign(band_count, Band(2 * cores_ + 1));
     routers.resize(cores_);
     axon.assign(cores_, Fifo(shape.axon_fifo));
     out.assign(cores_, Fifo(shape.out_fifo));
@@ -34,19 +36,68 @@ Mesh::Mesh(const MeshShape& shape, Trace* trace)
         router.x = static_cast<std::uint8_t>(core % shape.width);
         router.y = static_cast<std::uint8_t>(core / shape.width);
         router.in.fill(Fifo(shape.router_fifo));
-        const auto link = [&](Side side, std::uint32_t neighbour) {
-            router.out[side] = &routers[neighbour].in[opposite(side)];
-            router.to[side] = router.from[side] = cores_ + neighbour;
-        };
-        if (router.y > 0) link(kNorth, core - shape.width);
-        if (router.x + 1u < shape.width) link(kEast, core + 1);
-        if (router.y + 1u < shape.height) link(kSouth, core + shape.width);
-        if (router.x > 0) link(kWest, core - 1);
+        band_number_[core] = band_number_[cores_ + core] =
+            static_cast<std::uint8_t>(router.y * band_count / shape.height);
+    }
+    for (std::uint32_t core = 0; core < cores_; ++core) {
+        Router& router = routers[core];
+        if (router.y > 0) link(core, kNorth, core - shape.width);
+        if (router.x + 1u < shape.width) link(core, kEast, core + 1);
+        if (router.y + 1u < shape.height) link(core, kSouth, core + shape.width);
+        if (router.x > 0) link(core, kWest, core - 1);
         router.out[kLocal] = &axon[core];
         router.to[kLocal] = router.from[kLocal] = core;
     }
     routers[0].out[kWest] = &host_fifo;
     routers[0].to[kWest] = routers[0].from[kWest] = host();
+}
+
+void Mesh::link(std::uint32_t core, Side side, std::uint32_t neighbour) {
+    Router& router = routers[core];
+    router.out[side] = &routers[neighbour].in[opposite(side)];
+    router.to[side] = router.from[side] = cores_ + neighbour;
+    if (band_number_[core] == band_number_[neighbour]) return;
+    bridges_.push_back(std::make_unique<Bridge>(router.out[side]->depth()));
+    Bridge& bridge = *bridges_.back();
+    bridge.end = router.out[side];
+    bridge.sender = cores_ + core, bridge.receiver = cores_ + neighbour;
+    router.out[side] = &bridge.slots;
+    router.bridge[side] = &bridge;
+    band_of(core).leaving.push_back(&bridge);
+    band_of(neighbour).coming.push_back(&bridge);
+}
+
+// What comes from other bands, and the credits that they give back. The other end of a bridge does not change what is
+// read here: flits are sent and FIFOs popped only while units are visited.
+void Mesh::exchange(std::uint32_t band, Cycle now) {
+    for (Bridge* bridge : bands[band].coming) {
+        if (bridge->sent != now) continue;
+        bridge->end->push(bridge->flit, now + latency_);
+        wake(bridge->receiver, now + latency_);
+    }
+    for (Bridge* bridge : bands[band].leaving) {
+        if (!bridge->end->popped_at(now)) continue;
+        bridge->slots.pop(now);
+        free_slot(bridge->slots, bridge->sender, now);
+    }
+}
+
+Cycle Mesh::next_cycle() const {
+    Cycle next = kNever;
+    for (const Band& band : bands) next = std::min(next, band.wheel.next());
+    return next;
+}
+
+Cycle Mesh::last_act() const {
+    Cycle last = -1;
+    for (const Band& band : bands) last = std::max(last, band.last_act);
+    return last;
+}
+
+std::int64_t Mesh::flits_inside() const {
+    std::int64_t inside = 0;
+    for (const Band& band : bands) inside += band.sent - band.received;
+    return inside;
 }
 
 void Mesh::route(std::uint32_t core, Cycle now) {
@@ -76,7 +127,7 @@ void Mesh::route(std::uint32_t core, Cycle now) {
         if (const Fifo& fifo = router.in[input]; others || !fifo.empty())
             next = std::min(next, others ? now + 1 : std::max(now + 1, fifo.head_visible()));
     }
-    if (next != kNever) wheel.wake(cores_ + core, next);
+    if (next != kNever) wake(cores_ + core, next);
 }
 
 void Mesh::grant(std::uint32_t core, Side input, Side output, Cycle now) {
@@ -85,10 +136,15 @@ void Mesh::grant(std::uint32_t core, Side input, Side output, Cycle now) {
     router.in[input].pop(now);
     free_slot(router.in[input], router.from[input], now);
     router.out[output]->push(flit, now + latency_);
-    wheel.wake(router.to[output], now + latency_);
+    if (Bridge* bridge = router.bridge[output]; bridge != nullptr) {
+        bridge->flit = flit;
+        bridge->sent = now;
+    } else {
+        wake(router.to[output], now + latency_);
+    }
     router.pointer[output] = static_cast<std::uint8_t>((input + 1) % kSides);
     ++router.granted[output];
-    act(now);
+    act(core, now);
     if (trace_ != nullptr) trace_->grant(now, core, input, output, flit);
 }
 
@@ -98,15 +154,15 @@ void Mesh::leave(std::uint32_t core, Cycle now) {
     Fifo& next = routers[core].in[kLocal];
     if (!has_credit(next, core, now)) return;
     next.push(fifo.head(), now + latency_);
-    wheel.wake(cores_ + core, now + latency_);
+    wake(cores_ + core, now + latency_);
     fifo.pop(now);
-    act(now);
+    act(core, now);
 }
 
 void Mesh::enter(std::uint32_t core, const Flit& flit, Cycle now) {
     out[core].push(flit, now + 1);
-    ++sent;
-    act(now);
+    ++band_of(core).sent;
+    act(core, now);
     if (trace_ != nullptr) trace_->enter(now, core, flit);
 }
 
@@ -115,8 +171,8 @@ Flit Mesh::receive(std::uint32_t core, Cycle now) {
     const Flit flit = fifo.head();
     fifo.pop(now);
     free_slot(fifo, cores_ + core, now);
-    ++received;
-    act(now);
+    ++band_of(core).received;
+    act(core, now);
     if (trace_ != nullptr) trace_->receive(now, core, flit);
     return flit;
 }
@@ -125,10 +181,10 @@ bool Mesh::host_can_send(Cycle now) { return has_credit(routers[0].in[kWest], ho
 
 void Mesh::host_send(const Flit& flit, Cycle now) {
     routers[0].in[kWest].push(flit, now + latency_);
-    wheel.wake(cores_, now + latency_);
-    ++sent;
+    wake(cores_, now + latency_);
+    ++band_of(host()).sent;
     ++host_sent;
-    act(now);
+    act(host(), now);
     if (trace_ != nullptr) trace_->host_send(now, flit);
 }
 
@@ -136,9 +192,9 @@ Flit Mesh::host_receive(Cycle now) {
     const Flit flit = host_fifo.head();
     host_fifo.pop(now);
     free_slot(host_fifo, cores_, now);
-    ++received;
+    ++band_of(host()).received;
     ++host_received;
-    act(now);
+    act(host(), now);
     if (trace_ != nullptr) trace_->host_receive(now, flit);
     return flit;
 }
@@ -146,14 +202,14 @@ Flit Mesh::host_receive(Cycle now) {
 void Mesh::free_slot(Fifo& fifo, std::uint32_t sender, Cycle now) {
     if (!fifo.sender_waits) return;
     fifo.sender_waits = false;
-    wheel.wake(sender, now + 1);
+    wake(sender, now + 1);
 }
 
 // Where there is none, `sender` is visited again as soon as there is.
 bool Mesh::has_credit(Fifo& fifo, std::uint32_t sender, Cycle now) {
     if (fifo.credit(now)) return true;
     if (fifo.popped_at(now)) {
-        wheel.wake(sender, now + 1);
+        wake(sender, now + 1);
     } else {
         fifo.sender_waits = true;
     }

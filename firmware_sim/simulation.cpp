@@ -1,17 +1,26 @@
 #include "simulation.hpp"
 
 #include <algorithm>
+#include <exception>
+#include <thread>
 #include <utility>
 
+#include "barrier.hpp"
 #include "errors.hpp"
 
 namespace spk::chip {
 namespace {
 
-constexpr std::size_t kMaxLines = 20;  // of the state that is shown of a deadlock
+constexpr std::uint32_t kWorthMeeting = 100;  // units to visit
+constexpr std::size_t kMaxLines = 20;         // of the state that is shown of a deadlock
 
 MeshShape shape_of(const format::Chip& chip) {
     return {chip.width, chip.height, chip.router_fifo, chip.out_fifo, chip.axon_fifo, chip.link_delay};
+}
+
+// A trace is written by one thread.
+std::uint32_t bands(const format::Chip& chip, const Options& options) {
+    return options.trace.empty() ? std::clamp(options.threads, 1u, chip.height) : 1;
 }
 
 using Values = std::vector<std::span<const std::int32_t>>;
@@ -46,7 +55,7 @@ Simulation::Simulation(const Firmware& firmware, std::vector<std::span<const std
                        const Options& options)
     : options_(options),
       trace_(options.trace.empty() ? nullptr : std::make_unique<Trace>(options.trace)),
-      mesh_(shape_of(firmware.chip), trace_.get()),
+      mesh_(shape_of(firmware.chip), trace_.get(), bands(firmware.chip, options)),
       shared_{firmware,
               mesh_,
               trace_.get(),
@@ -63,30 +72,80 @@ Simulation::Simulation(const Firmware& firmware, std::vector<std::span<const std
 }
 
 void Simulation::run() {
-    Wheel& wheel = mesh_.wheel;
-    for (const format::Core& core : shared_.firmware.cores) wheel.wake(core.number, 0);
-    wheel.wake(mesh_.host(), 0);
+    for (const format::Core& core : shared_.firmware.cores) mesh_.wake(core.number, 0);
+    mesh_.wake(mesh_.host(), 0);
     if (series_.wanted()) begin_windows(0);
-    std::int64_t visits = 0;
-    while (wheel.advance()) {
-        const Cycle now = wheel.now();
-        if (now >= shared_.window_end) begin_windows(now);
-        if (options_.max_cycles > 0 && mesh_.last_act >= options_.max_cycles) {
-            throw SimulationError("the run has not ended after " + std::to_string(options_.max_cycles) + " cycles");
+    now_ = mesh_.next_cycle();
+    if (mesh_.bands.size() == 1) {
+        while (now_ != kNever) {
+            visit(0);
+            go_on();
         }
-        visit_all(now);
-        if (++visits % 1024 == 0) {
-            if (trace_ != nullptr) trace_->flush(now);
-            report_progress(now);
-        }
+    } else {
+        run_bands();
     }
     if (!finished()) deadlock();
     finish();
 }
 
-void Simulation::visit_all(Cycle now) {
+// Each band on a thread of its own, the first on the caller's, which does cycles with little to do alone: to meet costs
+// more than they take. Whoever fails still comes to the barrier.
+void Simulation::run_bands() {
+    const auto count = static_cast<std::uint32_t>(mesh_.bands.size());
+    Barrier barrier(count);
+    std::vector<std::exception_ptr> errors(count);
+    const auto attempt = [&errors](std::uint32_t band, auto what) {
+        try {
+            what();
+        } catch (...) {
+            if (errors[band] == nullptr) errors[band] = std::current_exception();
+        }
+    };
+    const auto failed = [&errors] {
+        return std::any_of(errors.begin(), errors.end(), [](const auto& error) { return error != nullptr; });
+    };
+    bool over = now_ == kNever;
+    const auto follow = [&](std::uint32_t band) {
+        while (!over) {
+            attempt(band, [&] { visit(band); });
+            barrier.follow();
+            mesh_.exchange(band, now_);
+            barrier.follow();
+        }
+    };
+    std::vector<std::thread> threads;
+    for (std::uint32_t band = 1; band < count; ++band) threads.emplace_back(follow, band);
+    while (!over) {
+        attempt(0, [&] { visit(0); });
+        barrier.lead();
+        mesh_.exchange(0, now_);
+        barrier.gather();
+        if (!failed()) attempt(0, [&] { go_on_alone(); });
+        over = failed() || now_ == kNever;
+        barrier.release();
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const std::exception_ptr& error : errors) {
+        if (error != nullptr) std::rethrow_exception(error);
+    }
+}
+
+// To the next cycle that is worth more than one thread.
+void Simulation::go_on_alone() {
+    const auto count = static_cast<std::uint32_t>(mesh_.bands.size());
+    for (go_on(); now_ != kNever; go_on()) {
+        std::uint32_t due = 0;
+        for (const Band& band : mesh_.bands) due += band.wheel.due(now_);
+        if (due >= kWorthMeeting) return;
+        for (std::uint32_t band = 0; band < count; ++band) visit(band);
+        for (std::uint32_t band = 0; band < count; ++band) mesh_.exchange(band, now_);
+    }
+}
+
+void Simulation::visit(std::uint32_t band) {
     const std::uint32_t cores = mesh_.cores();
-    mesh_.wheel.visit([&](std::uint32_t unit) {
+    const Cycle now = now_;
+    mesh_.visit(band, now, [&](std::uint32_t unit) {
         if (unit < cores) {
             cores_[unit]->visit(now);
         } else if (unit < 2 * cores) {
@@ -95,6 +154,20 @@ void Simulation::visit_all(Cycle now) {
             host_.visit(now);
         }
     });
+}
+
+// To the next cycle in which something can happen.
+void Simulation::go_on() {
+    const Cycle next = mesh_.next_cycle();
+    if (next != kNever && next >= shared_.window_end) begin_windows(next);
+    if (options_.max_cycles > 0 && mesh_.last_act() >= options_.max_cycles) {
+        throw SimulationError("the run has not ended after " + std::to_string(options_.max_cycles) + " cycles");
+    }
+    if (++visited_ % 1024 == 0) {
+        if (trace_ != nullptr) trace_->flush(now_);
+        report_progress(now_);
+    }
+    now_ = next;
 }
 
 // All windows that begin up to `now`, before anything happens in it.
@@ -128,7 +201,7 @@ bool Simulation::finished() const {
 
 // The last cycle so far that counts as one of the run.
 Cycle Simulation::last_act() const {
-    Cycle last = mesh_.last_act;
+    Cycle last = mesh_.last_act();
     for (const auto& core : cores_) {
         if (core != nullptr) last = std::max(last, core->last_issue());
     }
@@ -186,7 +259,7 @@ void Simulation::deadlock() const {
     for (const auto& core : cores_) {
         if (core != nullptr) core->describe(lines, kMaxLines);
     }
-    std::string message = "deadlock in cycle " + std::to_string(mesh_.last_act + 1) +
+    std::string message = "deadlock in cycle " + std::to_string(mesh_.last_act() + 1) +
                           ": nothing can happen any more, " + std::to_string(mesh_.flits_inside()) +
                           " flits are under way";
     for (const std::string& line : lines) message += "\n  " + line;

@@ -17,7 +17,7 @@
 namespace spk::chip {
 
 struct Options {
-    std::uint32_t threads = 1;
+    std::uint32_t threads = 1;  // results are the same for any number
     std::uint32_t windows = 0;
     std::string trace;  // a path; empty: none
     bool ignore_ready = false;
@@ -47,7 +47,10 @@ class Simulation {
     Cycle window() const { return series_.length(); }
 
   private:
-    void visit_all(Cycle now);
+    void run_bands();
+    void visit(std::uint32_t band);
+    void go_on();
+    void go_on_alone();
     void begin_windows(Cycle now);
     void finish();
     void report_progress(Cycle now) const;
@@ -62,7 +65,8 @@ class Simulation {
     std::vector<std::unique_ptr<Core>> cores_;  // by number; null where there are no tiles
     Host host_;
     Series series_;
-    Cycle cycles_ = 0;
+    Cycle now_ = 0, cycles_ = 0;
+    std::int64_t visited_ = 0;  // cycles
 };
 
 }  // namespace spk::chip

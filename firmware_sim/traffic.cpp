@@ -16,15 +16,13 @@ class Traffic {
           passages_(injections.size()) {
         for (std::size_t i = 0; i < injections.size(); ++i) waiting_[injections[i].source].push_back(i);
         for (std::uint32_t core = 0; core < mesh_.cores(); ++core) {
-            if (!waiting_[core].empty()) mesh_.wheel.wake(core, injections[waiting_[core][0]].cycle);
+            if (!waiting_[core].empty()) mesh_.wake(core, injections[waiting_[core][0]].cycle);
         }
     }
 
-    TrafficResult run(Cycle max_cycles) {
-        Wheel& wheel = mesh_.wheel;
-        while (wheel.advance() && (max_cycles == 0 || wheel.now() < max_cycles)) {
-            const Cycle now = wheel.now();
-            wheel.visit([&](std::uint32_t unit) {
+    TrafficResult run(Cycle end) {
+        for (Cycle now; (now = mesh_.next_cycle()) < end;) {
+            mesh_.visit(0, now, [&](std::uint32_t unit) {
                 if (unit < mesh_.cores()) {
                     visit(unit, now);
                 } else {
@@ -32,7 +30,7 @@ class Traffic {
                 }
             });
         }
-        TrafficResult result{std::move(passages_), {}, mesh_.last_act + 1};
+        TrafficResult result{std::move(passages_), {}, mesh_.last_act() + 1};
         for (const Router& router : mesh_.routers) result.links.push_back(router.granted);
         return result;
     }
@@ -58,7 +56,7 @@ class Traffic {
         if (!out.empty() && (out.head_visible() > now || out.popped_at(now))) next = now + 1;
         if (next_[core] < waiting_[core].size() && !mesh_.out_full(core))
             next = std::min(next, std::max(now + 1, injections_[waiting_[core][next_[core]]].cycle));
-        if (next != kNever) mesh_.wheel.wake(core, next);
+        if (next != kNever) mesh_.wake(core, next);
     }
 
     // Flits carry their number.
@@ -82,7 +80,7 @@ class Traffic {
 }  // namespace
 
 TrafficResult simulate_traffic(const MeshShape& shape, std::span<const Injection> injections, Cycle max_cycles) {
-    return Traffic(shape, injections).run(max_cycles);
+    return Traffic(shape, injections).run(max_cycles > 0 ? max_cycles : kNever);
 }
 
 }  // namespace spk::chip

@@ -4,6 +4,7 @@
 // too early or too often is harmless. Where no unit is due at all, nothing can ever happen again.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <vector>
@@ -28,18 +29,24 @@ class Wheel {
         if (cycle - now_ >= kSlots) cycle = now_ + kSlots - 1;
         const std::size_t slot = static_cast<std::size_t>(cycle % kSlots);
         std::uint64_t* set = &sets_[slot * (words_ + summary_)];
-        set[unit / 64] |= std::uint64_t{1} << unit % 64;
+        const std::uint64_t bit = std::uint64_t{1} << unit % 64;
+        counts_[slot] += (set[unit / 64] & bit) == 0 ? 1 : 0;
+        set[unit / 64] |= bit;
         set[words_ + unit / 4096] |= std::uint64_t{1} << unit / 64 % 64;
         due_ |= std::uint64_t{1} << slot;
     }
 
-    // Go on to the next cycle in which a unit is due; false where there is none.
-    bool advance() {
-        if (due_ == 0) return false;
-        const int turn = static_cast<int>((now_ + 1) % kSlots);
-        now_ += 1 + std::countr_zero(std::rotr(due_, turn));
-        return true;
+    // The next cycle in which a unit is due; kNever where there is none.
+    Cycle next() const {
+        if (due_ == 0) return kNever;
+        return now_ + 1 + std::countr_zero(std::rotr(due_, static_cast<int>((now_ + 1) % kSlots)));
     }
+
+    // How many units are due in `cycle`, which is at most a turn ahead.
+    std::uint32_t due(Cycle cycle) const { return counts_[static_cast<std::size_t>(cycle % kSlots)]; }
+
+    // Go on to a cycle that is not behind the next one.
+    void go(Cycle cycle) { now_ = cycle; }
 
     // Calls `visit(unit)` for each unit that is due now, ascending, and forgets them.
     template <class Visit>
@@ -47,6 +54,7 @@ class Wheel {
         const std::size_t slot = static_cast<std::size_t>(now_ % kSlots);
         std::uint64_t* set = &sets_[slot * (words_ + summary_)];
         due_ &= ~(std::uint64_t{1} << slot);
+        counts_[slot] = 0;
         for (std::uint32_t s = 0; s < summary_; ++s) {
             for (std::uint64_t some = take(set[words_ + s]); some != 0; some &= some - 1) {
                 const std::uint32_t word = s * 64 + static_cast<std::uint32_t>(std::countr_zero(some));
@@ -65,8 +73,9 @@ class Wheel {
     }
 
     std::uint32_t words_, summary_;
-    std::vector<std::uint64_t> sets_;  // of every slot: the units, then which words of them are not zero
-    std::uint64_t due_ = 0;            // which slots are not empty
+    std::vector<std::uint64_t> sets_;             // of every slot: the units, then which words of them are not zero
+    std::array<std::uint32_t, kSlots> counts_{};  // units
+    std::uint64_t due_ = 0;                       // which slots are not empty
     Cycle now_ = -1;
 };
 

@@ -303,3 +303,45 @@ def test_a_signal_stops_the_run() -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+# Threads
+
+
+def crowd(timesteps: int = 2) -> Program:
+    """A mesh full of cores that all send at once: cycles that are worth several threads."""
+    chip = Builder(mesh=(16, 17), timesteps=timesteps)
+    rng = np.random.default_rng(0)
+    cores = rng.permutation(16 * 17)
+    for sender, receiver in zip(cores[::2], cores[1::2], strict=True):
+        fire = chip.tile(core=int(sender), channels=24).fire([0, 1], bias=rng.integers(-1, 2, 24))
+        fire.to(chip.tile(core=int(receiver), channels=24).output().port(inputs=24, outputs=24))
+    return Program(chip.build(), [])
+
+
+@pytest.mark.parametrize("threads", [2, 3, 17, 100])
+def test_any_number_of_threads_gives_the_same(threads: int) -> None:
+    alone, together = (run(crowd(), windows=20, threads=number) for number in (1, threads))
+    assert_equal(alone, together)
+    for name in ("window", "window_classes", "window_links", "window_counters"):
+        assert np.array_equal(alone[name], together[name]), name
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_two_threads_give_the_same_of_small_programs(seed: int) -> None:
+    """They meet in the first cycle at least."""
+    program = random_program(Random(seed))
+    assert_equal(run(program), run(program, threads=2))
+
+
+def test_errors_of_threads_are_those_of_one() -> None:
+    program = crowd().with_chip(timesteps=3)
+    messages = []
+    for threads in (1, 4):
+        for options in ({"ignore_ready": True}, {"max_cycles": 30}):
+            with pytest.raises(SimulationError) as error:
+                run(program, threads=threads, **options)
+            messages.append(str(error.value))
+    assert messages[:2] == messages[2:]
+    assert "outside its group" in messages[0]
+    assert "not ended after 30 cycles" in messages[1]
