@@ -18,6 +18,7 @@ from pyspike.cli import (
     profile,
     run,
     simulate,
+    sweep,
     verify,
 )
 
@@ -32,7 +33,7 @@ app = typer.Typer(
 
 COMMANDS = (
     demo.demo, import_checkpoint.import_checkpoint, compile.compile, run.run, detect.detect, inspect.inspect,
-    profile.profile, energy.energy, map.map, simulate.simulate, verify.verify,
+    profile.profile, energy.energy, map.map, simulate.simulate, sweep.sweep, verify.verify,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(no_args_is_help=command is not demo.demo)(command)

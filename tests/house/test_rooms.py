@@ -63,6 +63,7 @@ LATE_PACKAGES: dict[str, set[str]] = {
     "models": {"safetensors"},
     "io": {"PIL"},
     "report": {"matplotlib"},
+    "chip": {"ray"},
     "cli": {"onnx", "onnxruntime", "matplotlib"},
 }
 
