@@ -12,6 +12,7 @@ import pytest
 
 from pyspike import image
 from pyspike.chip.energy import PRESETS
+from pyspike.errors import RangeError
 from pyspike.report.activity import measure
 from pyspike.report.papers import CORRECTIONS, SheetError, corrected, layer_energy, read_sheet, sheet_totals
 from tests.cli.conftest import Cli, detection_graph
@@ -52,6 +53,8 @@ def test_a_sheet_by_hand(sheet: Path) -> None:
     # pixels are multiplied once; spikes come in every timestep
     assert sheet_totals(rows, timesteps=4).spiking == pytest.approx((345_000 + 4 * 11_250) * 1e-12, rel=1e-12)
     assert corrected(rows) == (rows, ())
+    with pytest.raises(RangeError, match="timesteps"):
+        sheet_totals(rows, timesteps=0)
 
 
 def test_the_command_prints_the_sheet(cli: Cli, sheet: Path) -> None:

@@ -122,6 +122,21 @@ def test_every_half_is_widened_exactly(tmp_path: Path) -> None:
     assert value.numpy().tobytes() == wanted.numpy().astype(np.float32).tobytes()
 
 
+def test_storages_that_are_shared_or_strided(tmp_path: Path) -> None:
+    weights = published(small())
+    first, second = "model.9.cv1.conv.weight", "model.9.cv2.conv.weight"
+    both = torch.cat([weights[first].flatten(), weights[second].flatten()])
+    shared = {
+        first: both[: weights[first].numel()].reshape(weights[first].shape),
+        second: both[weights[first].numel() :].reshape(weights[second].shape),
+    }
+    strided = weights["model.10.conv.weight"].transpose(0, 1).contiguous().transpose(0, 1)
+    torch.save({**weights, **shared, "model.10.conv.weight": strided}, tmp_path / "x.pt")
+    import_checkpoint(tmp_path / "x.pt", tmp_path / "x.safetensors")
+    tensors, _ = read_imported(tmp_path / "x.safetensors")
+    assert all(torch.equal(value, weights[name]) for name, value in tensors.items())
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_scales_are_recognised(scale: str) -> None:
     with torch.device("meta"):
