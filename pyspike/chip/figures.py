@@ -69,7 +69,7 @@ class RunFigures:
         edge_in, edge_out = _at_first(self.raw["edge_in"], len(cores)), _at_first(self.raw["edge_out"], len(cores))
         powered = np.zeros(len(cores), dtype=np.int64)
         powered[self.used_cores] = self.cycles
-        spikes = shared.pop("spikes")
+        spikes = shared.pop("spikes") + _at_first(self.host("spikes"), len(cores))
         return Counts(
             **shared, spikes=spikes, flits=flits + edge_in, routed=routed,
             fifo_writes=flits + routed + links[:, 0] + edge_out, edge_in=edge_in, edge_out=edge_out,
@@ -82,10 +82,10 @@ class RunFigures:
         shared = {name: column(windows, CORE, name) for name in CORE if name in _SHARED}
         flits = sum(column(windows, CORE, each) for each in FLITS)
         routed = links.sum(axis=1)
-        edge_in = self._sent_by_window()
+        edge_in = self._sent_by_window(FLITS[:3])
         edge_out = self.raw["window_links"][:, 0, EDGE_OUTPUT]
         lengths = np.diff(self.edges())
-        spikes = shared.pop("spikes")
+        spikes = shared.pop("spikes") + self._sent_by_window(("spikes",))
         return Counts(
             **shared, spikes=spikes, flits=flits + edge_in, routed=routed,
             fifo_writes=flits + routed + links[:, 0] + edge_out, edge_in=edge_in, edge_out=edge_out,
@@ -132,13 +132,13 @@ class RunFigures:
             found[name] += _sent(row, INPUT, fifos=2)
         return found
 
-    def _sent_by_window(self) -> Table:
-        """Flits of the host by window, cumulatively rounded so that they add up."""
+    def _sent_by_window(self, kinds: Sequence[str]) -> Table:
+        """Flits of the host of some kinds by window, cumulatively rounded so that they add up."""
         edges = self.edges().astype(np.float64)
         sent = np.zeros(len(edges) - 1, dtype=np.int64)
         times = self.raw["input_times"]
         for i, row in enumerate(self.raw["inputs"]):
-            total = int(sum(row[INPUT.index(each)] for each in FLITS[:3]))
+            total = int(sum(row[INPUT.index(each)] for each in kinds))
             spans = times[:, i].astype(np.float64)
             length = max(float((spans[:, 1] - spans[:, 0] + 1).sum()), 1.0)
             passed = sum(np.clip(edges - first, 0, last - first + 1) for first, last in spans)
