@@ -129,7 +129,7 @@ def test_outputs_of_all_passes_come_together() -> None:
     report = assert_exact(graph, with_words(12))
     passes = len(report.passes)
     assert passes == 3
-    assert [name for name in report.outputs] == ["b", "a", "d", "f"]
+    assert list(report.outputs) == ["b", "a", "d", "f"]
 
 
 def test_each_pass_writes_its_own_trace(tmp_path) -> None:
