@@ -178,6 +178,12 @@ def test_a_chip_by_every_preset(cli: Cli, model: Path, tmp_path: Path) -> None:
         assert value == pytest.approx(1e6 * run.energy.total, rel=1e-3)
 
 
+def test_help_has_an_example(cli: Cli) -> None:
+    result = cli("energy", "--help")
+    assert result.code == 0
+    assert "pyspike energy " in result.out.split("Example:")[1]
+
+
 def test_one_of_the_two(cli: Cli, model: Path, sheet: Path) -> None:
     for arguments in (("--timesteps", 1), (model, "--rates", sheet)):
         result = cli("energy", *arguments)

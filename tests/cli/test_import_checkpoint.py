@@ -25,6 +25,12 @@ def _checkpoint(path: Path) -> SpikeYOLO:
     return model
 
 
+def test_help_has_an_example(cli: Cli) -> None:
+    result = cli("import-checkpoint", "--help")
+    assert result.code == 0
+    assert "pyspike import-checkpoint " in result.out.split("Example:")[1]
+
+
 def test_imports_beside_the_source(cli: Cli, tmp_path: Path) -> None:
     _checkpoint(tmp_path / "best.pt")
     result = cli("import-checkpoint", tmp_path / "best.pt")

@@ -18,6 +18,7 @@ from pyspike.models.published import read_checkpoint
 from pyspike.models.spikeyolo import SCALES, SpikeYOLO
 from pyspike.models.spikeyolo_checkpoint import import_checkpoint, load_imported, read_imported, recognise
 from pyspike.models.spikeyolo_import import names
+from pyspike.nn import IntegerLIF
 
 from ..nn.golden import golden, read_safetensors
 
@@ -96,6 +97,23 @@ def test_whole_pickled_modules(upstream: types.ModuleType, tmp_path: Path) -> No
         assert torch.equal(value, narrow.to(value.dtype)), name
     loaded = load_imported(tmp_path / "x.safetensors")
     assert (loaded.config.T, loaded.config.D, loaded.training) == (2, 2, False)
+
+
+def test_neurons_of_the_event_network(
+    upstream: types.ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("spikingjelly", "spikingjelly.clock_driven", "spikingjelly.clock_driven.neuron"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    neuron = type("MultiStepLIFNode", (nn.Module,), {"__module__": "spikingjelly.clock_driven.neuron"})
+    sys.modules["spikingjelly.clock_driven.neuron"].MultiStepLIFNode = neuron
+    module = whole_module(upstream, published(small()), 4)
+    module.model._modules["3"].encode_lif = neuron()
+    module.model._modules["3"].encode_lif.v = torch.zeros(5)  # a membrane potential that was left in it
+    torch.save({"model": module}, tmp_path / "x.pt")
+    found = import_checkpoint(tmp_path / "x.pt", tmp_path / "x.safetensors")
+    assert (found.config.T, found.config.D, found.config.neuron) == (4, 4, "gen1")
+    loaded = load_imported(tmp_path / "x.safetensors")
+    assert {(m.decay, m.gain, m.D) for m in loaded.modules() if isinstance(m, IntegerLIF)} == {(0.5, 0.5, 4)}
 
 
 def test_averaged_weights_come_first(upstream: types.ModuleType, tmp_path: Path) -> None:
