@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pyspike.chip.dataflow import Edge
 from pyspike.chip.energy import Counts, DenseLayer, Energy, twin
 from pyspike.chip.links import Links
+from pyspike.chip.moves import Origin
 from pyspike.chip.simulate import SimulationReport
 from pyspike.errors import ChipError
 from pyspike.graph import Graph, Node
-from pyspike.ops import Conv2d, Fire, Synapse
+from pyspike.ops import Conv2d, Synapse
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def compare(report: SimulationReport) -> Comparison:
     graph = report.mapped.graph
     ways = _ways(report)
     nodes = [node for node in graph.nodes if isinstance(node.op, Synapse)]
-    layers = [_dense_layer(graph, node, ways.get(node.output, _Way())) for node in nodes]
+    delivered = set(report.mapped.network.delivered)
+    layers = [_dense_layer(graph, node, ways.get(node.output, _Way()), delivered) for node in nodes]
     busy = report.utilisation or 1.0
     found = twin(layers, report.preset, report.chip, utilisation=busy)
     own = {layer.name: layer for layer in report.layers}
@@ -110,30 +112,20 @@ def _volume(edge: Edge) -> int:
     return (y1 - y0 + 1) * (x1 - x0 + 1) * (edge.high - edge.low)
 
 
-def _dense_layer(graph: Graph, node: Node, way: _Way) -> DenseLayer:
+def _dense_layer(graph: Graph, node: Node, way: _Way, delivered: set[str]) -> DenseLayer:
     op = node.op
     assert isinstance(op, Synapse)
-    source = graph.tensors[node.inputs[0]]
-    output = graph.tensors[node.output]
+    source, output = graph.tensors[node.inputs[0]], graph.tensors[node.output]
     steps = graph.timesteps if source.time else 1
     sent = max(way.sent, 1)
-    inputs = {port.tensor for port in graph.inputs}
-    first = not any(isinstance(each.op, Fire) for each in graph.nodes if each.output == node.inputs[0])
+    crossing = source.size if Origin(graph).is_host(node.inputs[0]) else 0
+    crossing += output.size if node.output in delivered else 0
     return DenseLayer(
         name=node.output, macs=op.macs(source.shape) * steps, weights=op.weight.size, inputs=source.size * steps,
         outputs=output.size * steps, channels=output.shape[-1], depthwise=isinstance(op, Conv2d) and op.depthwise,
-        destinations=max(round(way.sent / max(way.inputs, 1)), 1), hops_x=way.hops_x / sent, hops_y=way.hops_y / sent,
-        edge=source.size * steps if first and _from_host(graph, node.inputs[0], inputs) else 0,
+        destinations=max(way.sent / max(way.inputs, 1), 1.0), hops_x=way.hops_x / sent, hops_y=way.hops_y / sent,
+        edge=crossing * steps,
     )  # fmt: skip
-
-
-def _from_host(graph: Graph, name: str, inputs: set[str]) -> bool:
-    makers = {node.output: node for node in graph.nodes}
-    while name not in inputs:
-        if name not in makers or len(makers[name].inputs) != 1 or isinstance(makers[name].op, (Fire, Synapse)):
-            return False
-        name = makers[name].inputs[0]
-    return True
 
 
 def _way_energy(report: SimulationReport, layer: str, ways: dict[str, _Way]) -> float:
