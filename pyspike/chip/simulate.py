@@ -17,13 +17,14 @@ import numpy as np
 
 from pyspike import _simulator, image
 from pyspike.chip import energy
-from pyspike.chip.config import Chip
+from pyspike.chip.config import MAX_MESH, Chip
 from pyspike.chip.energy import Counts, Energy
 from pyspike.chip.figures import RunFigures
 from pyspike.chip.firmware import to_bytes
 from pyspike.chip.host import Arrays, Host
 from pyspike.chip.mapping import MappedNetwork, map_network
 from pyspike.chip.moves import Origin
+from pyspike.errors import RangeError
 from pyspike.graph import Graph
 from pyspike.ops import Synapse
 from pyspike.ops.base import Ints
@@ -225,13 +226,16 @@ def simulate(
     Raises `ModelFormatError`, `UnsupportedOpError` for an operator that the chip cannot run, `ChipError` where the
     network does not fit or the chip is impossible, `ShapeError`, `RangeError`, and `SimulationError`.
     """
+    if not isinstance(threads, int) or threads < 1:
+        raise RangeError(f"threads: expected a whole number of at least 1, found {threads!r}")
     mapped = model if isinstance(model, MappedNetwork) else _mapped(model, chip, seed, progress)
     host = Host(mapped.graph, inputs)
     figures: list[RunFigures] = []
     first = 0
     for number, each in enumerate(mapped.passes):
         raw = _simulator.run(
-            to_bytes(each.firmware), [host.sent(source) for source in each.dataflow.inputs], threads=threads,
+            to_bytes(each.firmware), [host.sent(source) for source in each.dataflow.inputs],
+            threads=min(threads, MAX_MESH),  # each has a band of rows
             windows=windows, trace=_trace_path(trace, number, len(mapped.passes)),
             progress=_told(progress),
         )  # fmt: skip

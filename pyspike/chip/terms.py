@@ -88,6 +88,12 @@ class Terms:
         """What `name` is the sum of."""
         if self.is_counts(name):
             return self._counts(name)
+        if name not in self.makers:
+            tensor = self.graph.tensors[name]
+            raise UnsupportedOpError(
+                f"the chip cannot run a network that reads input {name!r} in {tensor.lo}..{tensor.hi} as potentials: "
+                "cores take counts 0..255; offset what is below 0"
+            )
         return self.drive_of(self.makers[name])
 
     def drive_of(self, node: Node) -> Drive:
