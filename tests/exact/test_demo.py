@@ -32,8 +32,8 @@ def test_every_executor_agrees_on_the_photograph(photograph) -> None:
     report = pyspike.verify(MODEL, onnx=ONNX, inputs=photograph)
     assert report.missing == ()
     assert report.differences == 0, str(report)
-    assert {"reference", "torch float64", "torch float32", "onnxruntime"} < set(report.executors)
-    assert len(report.executors) == 4 + 2 * len(pyspike.runtime.available_isas())
+    assert {"reference", "chip", "torch float64", "torch float32", "onnxruntime"} < set(report.executors)
+    assert len(report.executors) == 5 + 2 * len(pyspike.runtime.available_isas())
 
 
 def test_one_weight_off_by_one_step_is_found(photograph, tmp_path) -> None:
