@@ -280,7 +280,7 @@ def test_sizes_that_the_directory_claims(read: Read) -> None:
     for size in (10**4, 10**6, 2**32 - 2):
         data = bytearray(sound)
         data[at + 20 : at + 28] = struct.pack("<II", size, size)
-        with pytest.raises(ModelFormatError, match="claim"):
+        with pytest.raises(ModelFormatError, match="its members claim"):
             read(bytes(data))
 
 

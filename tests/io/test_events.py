@@ -69,6 +69,9 @@ def test_both_forms_of_header(header: bytes, tmp_path: Path) -> None:
         (events,) = recording.chunks()
         assert events.dtype == EVENT
         assert events.tolist() == EVENTS
+    for empty in (written(tmp_path / "c_td.dat", [], header), written(tmp_path / "d_td.dat", [], b"")):
+        recording = open_recording(empty, SIZE)
+        assert (len(recording), list(recording.chunks()), len(recording.between(0, 9))) == (0, [], 0)
     assert with_header.header["Height"] == "24"
     assert without.header == {}
 
@@ -314,6 +317,7 @@ def changed(**columns: object) -> np.ndarray:
         (saved(np.array([{"x": 1}]), allow_pickle=True), "as NumPy saves"),
         (saved(annotated()).replace(b"(3,)", b"(9" + b"9" * 11 + b",)").replace(b" " * 11, b"", 1), "as NumPy saves"),
         (saved(np.zeros((3, 8))), "named fields"),
+        (saved(np.zeros(3)), "named fields"),
         (saved(annotated().reshape(3, 1)), "named fields"),
         (saved(annotated([*GEN1[:-1]])), "missing .*track_id"),
         (saved(changed(x=np.nan)), "finite"),
