@@ -130,12 +130,14 @@ void Engine::advance(Cycle until) {
     }
 }
 
+// Behind the targets of the same upsampled copy as that at `begin`.
+std::size_t Engine::copy_end(const std::vector<Target>& targets, std::size_t begin) {
+    std::size_t end = begin;
+    while (end < targets.size() && targets[end].u == targets[begin].u) ++end;
+    return end;
+}
+
 void Engine::first_site() {
-    const auto copy_end = [](const std::vector<Target>& targets, std::size_t begin) {
-        std::size_t end = begin;
-        while (end < targets.size() && targets[end].u == targets[begin].u) ++end;
-        return end;
-    };
     row_ = row_begin_ = 0, row_end_ = copy_end(rows_, 0);
     column_ = column_begin_ = 0, column_end_ = copy_end(columns_, 0);
     word_ = low_ / firmware_.chip.lanes, repeat_ = 0;
@@ -143,11 +145,6 @@ void Engine::first_site() {
 
 // Outer to inner: copies uy, copies ux, kernel rows, kernel columns.
 void Engine::next_site() {
-    const auto copy_end = [](const std::vector<Target>& targets, std::size_t begin) {
-        std::size_t end = begin;
-        while (end < targets.size() && targets[end].u == targets[begin].u) ++end;
-        return end;
-    };
     word_ = low_ / firmware_.chip.lanes, repeat_ = 0;
     if (++column_ < column_end_) return;
     column_ = column_begin_;
@@ -169,74 +166,56 @@ std::int32_t* Engine::site_potentials() const {
     return potentials_.data() + (tile.base + site * plan_->words_per_site) * firmware_.chip.lanes;
 }
 
-// What is counted once for all repeats of `words` words, with `lanes` targeted lanes in all.
-void Engine::count_word(PortCounts& counts, std::int64_t lanes, std::int64_t words) const {
+// Counts `repeats` issues of each of `words` words of a site, with `lanes` targeted lanes in all words together.
+// `first`: the first of a word's repeats is among them, for which its weights are read.
+void Engine::count(std::int64_t words, std::int64_t lanes, std::int64_t repeats, bool first) {
+    PortCounts& counts = shared_.ports[plan_->number];
+    counts.issues += words * repeats;
+    if (plan_->max) {
+        counts.maxes += words * repeats;
+        return;
+    }
+    counts.adds += lanes * repeats;
+    counts.lane_adds += words * repeats * firmware_.chip.lanes;
     if (!plan_->synapse) return;
+    if (plan_->port->coding == format::kFolded) counts.multiplies += lanes * repeats;
+    if (!first) return;
     counts.weight_words += words;
     counts.sops += lanes * event_.value;
 }
 
+// What issues do to channels low..high - 1 of the site; `factor`: how often a synapse adds its shifted weight.
+void Engine::apply(std::uint32_t low, std::uint32_t high, std::uint32_t factor) {
+    std::int32_t* potentials = site_potentials() + low;
+    if (plan_->synapse) {
+        const format::Port& port = *plan_->port;
+        const std::size_t kernel = std::size_t{rows_[row_].k} * port.kernel_x + columns_[column_].k;
+        const std::size_t row = std::size_t{channel_} * port.kernel_y * port.kernel_x + kernel;
+        const std::int8_t* weights = plan_->weights + row * plan_->words_per_site * firmware_.chip.lanes;
+        accumulate(potentials, weights + low, plan_->scales + low, factor, high - low);
+    } else if (plan_->max) {
+        *potentials = std::max(*potentials, event_.value);
+    } else {
+        const std::uint32_t sum = static_cast<std::uint32_t>(*potentials) + static_cast<std::uint32_t>(event_.value);
+        *potentials = static_cast<std::int32_t>(sum);
+    }
+}
+
+// All repeats add up to n times the shifted weight.
 void Engine::whole_site() {
-    PortCounts& counts = shared_.ports[plan_->number];
-    std::int32_t* potentials = site_potentials();
-    const std::int64_t lanes = high_ - low_, width = firmware_.chip.lanes;
-    const std::int64_t words = (high_ - 1) / width - low_ / width + 1;
-    counts.issues += words * repeats_;
-    if (plan_->max) {
-        potentials[low_] = std::max(potentials[low_], event_.value);
-        ++counts.maxes;
-        return;
-    }
-    count_word(counts, lanes, words);
-    counts.adds += lanes * repeats_;
-    counts.lane_adds += words * repeats_ * width;
-    if (!plan_->synapse) {  // a load
-        potentials[low_] = static_cast<std::int32_t>(static_cast<std::uint32_t>(potentials[low_]) +
-                                                     static_cast<std::uint32_t>(event_.value));
-        return;
-    }
-    const format::Port& port = *plan_->port;
-    if (port.coding == format::kFolded) counts.multiplies += lanes;
-    const std::size_t kernel = std::size_t{rows_[row_].k} * port.kernel_x + columns_[column_].k;
-    const std::size_t row = std::size_t{channel_} * port.kernel_y * port.kernel_x + kernel;
-    // All repeats add up to n times the shifted weight.
-    accumulate(potentials + low_, plan_->weights + row * plan_->words_per_site * static_cast<std::size_t>(width) + low_,
-               plan_->scales + low_, static_cast<std::uint32_t>(event_.value), high_ - low_);
+    const std::uint32_t width = firmware_.chip.lanes;
+    count((high_ - 1) / width - low_ / width + 1, high_ - low_, repeats_, true);
+    apply(low_, high_, static_cast<std::uint32_t>(event_.value));
 }
 
 void Engine::one_issue() {
-    PortCounts& counts = shared_.ports[plan_->number];
-    const format::Port& port = *plan_->port;
     const std::uint32_t width = firmware_.chip.lanes;
     const std::uint32_t low = std::max(low_, word_ * width), high = std::min(high_, (word_ + 1) * width);
-    std::int32_t* potentials = site_potentials();
-    std::int32_t* word = potentials + std::size_t{word_} * width;
+    const std::int32_t* word = site_potentials() + std::size_t{word_} * width;
     std::array<std::int32_t, kMaxLanes> before;
     std::copy_n(word, width, before.begin());
-    ++counts.issues;
-    if (repeat_ == 0) count_word(counts, high - low, 1);
-    if (plan_->max) {
-        potentials[low] = std::max(potentials[low], event_.value);
-        ++counts.maxes;
-    } else {
-        counts.adds += high - low;
-        counts.lane_adds += width;
-        if (plan_->synapse) {
-            if (port.coding == format::kFolded) counts.multiplies += high - low;
-            std::uint32_t factor = port.coding == format::kUnary ? 1 : static_cast<std::uint32_t>(event_.value);
-            if (port.coding == format::kBitwise) {  // the highest bit that is left
-                for (std::uint32_t r = 0; r < repeat_; ++r) factor -= std::bit_floor(factor);
-                factor = std::bit_floor(factor);
-            }
-            const std::size_t kernel = std::size_t{rows_[row_].k} * port.kernel_x + columns_[column_].k;
-            const std::size_t row = std::size_t{channel_} * port.kernel_y * port.kernel_x + kernel;
-            accumulate(potentials + low, plan_->weights + row * plan_->words_per_site * width + low,
-                       plan_->scales + low, factor, high - low);
-        } else {
-            potentials[low] = static_cast<std::int32_t>(static_cast<std::uint32_t>(potentials[low]) +
-                                                        static_cast<std::uint32_t>(event_.value));
-        }
-    }
+    count(1, high - low, 1, repeat_ == 0);
+    apply(low, high, factor());
     if (shared_.trace != nullptr) {
         shared_.trace->issue(next_, core_.number, event_, (word - potentials_.data()) / width, {before.data(), width},
                              {word, width});
@@ -245,6 +224,15 @@ void Engine::one_issue() {
         repeat_ = 0;
         if (++word_ > (high_ - 1) / width) next_site();
     }
+}
+
+// Of the repeat that is due: unary 1, bitwise the next bit from the top, folded n.
+std::uint32_t Engine::factor() const {
+    auto n = static_cast<std::uint32_t>(event_.value);
+    if (plan_->port->coding == format::kUnary) return 1;
+    if (plan_->port->coding == format::kFolded) return n;
+    for (std::uint32_t r = 0; r < repeat_; ++r) n -= std::bit_floor(n);
+    return std::bit_floor(n);
 }
 
 }  // namespace spk::chip

@@ -53,12 +53,15 @@ class Engine {
     static void find_targets(std::vector<Target>& targets, std::int64_t site, std::uint32_t upsample,
                              std::int32_t padding, std::uint32_t kernel, std::uint32_t dilation, std::uint32_t stride,
                              std::uint32_t low, std::uint32_t size);
+    static std::size_t copy_end(const std::vector<Target>& targets, std::size_t begin);
     bool find_channels();
     void first_site();
     void next_site();
     void whole_site();
     void one_issue();
-    void count_word(PortCounts& counts, std::int64_t lanes, std::int64_t words) const;
+    void count(std::int64_t words, std::int64_t lanes, std::int64_t repeats, bool first);
+    void apply(std::uint32_t low, std::uint32_t high, std::uint32_t factor);
+    std::uint32_t factor() const;
     std::int32_t* site_potentials() const;
 
     Shared& shared_;

@@ -7,7 +7,6 @@
 // on whether pushes and pops of that same cycle have been made already: units may be visited in any order.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 #include <vector>
 

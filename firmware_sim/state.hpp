@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdlib>
-#include <string>
 #include <vector>
 
 #include "counters.hpp"
