@@ -14,6 +14,7 @@ from rich.table import Table
 import pyspike
 from pyspike.chip.config import Chip
 from pyspike.chip.dense import compare
+from pyspike.chip.energy import load as load_preset
 from pyspike.chip.simulate import SimulationReport
 from pyspike.cli.console import PERCENT, Steps, out, percent, si, steps, table
 from pyspike.cli.inputs import Arrays, load_inputs
@@ -70,9 +71,11 @@ def simulate(
 
 
 def load_chip(chip: str, coding: str | None = None, energy: str | None = None) -> Chip:
-    """The chip that the options describe."""
+    """The chip that the options describe; its energy preset is read now, not when all is simulated."""
     changes = {key: value for key, value in (("coding", coding), ("energy", energy)) if value is not None}
-    return Chip.load(chip).replace(**changes)
+    described = Chip.load(chip).replace(**changes)
+    load_preset(described.energy)
+    return described
 
 
 def teller(bar: Steps) -> Callable[[str, int, int], None]:
