@@ -164,10 +164,20 @@ void FireUnit::compare(Cycle now) {
         shared_.trace->fire(now, core_.number, start_.tile - core_.first_tile, tile_->base + word_,
                             {counts_.data(), firmware_.chip.lanes});
     }
+    if (shared_.raster.wanted() && step_->kind == format::kFire) add_to_raster(now);
     if (write_ == kWrites && flits_.empty()) {
         word_over(now);
     } else {
         phase_ = Phase::kEmit;
+    }
+}
+
+void FireUnit::add_to_raster(Cycle now) {
+    const std::uint32_t lanes = firmware_.chip.lanes, per_site = firmware_.words_per_site(*tile_);
+    const std::int64_t first = std::int64_t{word_ / per_site} * tile_->channels + word_ % per_site * lanes;
+    const std::uint32_t band = shared_.mesh.band_number(core_.number);
+    for (std::uint32_t lane = 0; lane < lanes; ++lane) {
+        if (counts_[lane] > 0) shared_.raster.add(band, {now, start_.step, first + lane});
     }
 }
 

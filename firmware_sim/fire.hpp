@@ -50,6 +50,7 @@ class FireUnit {
     std::int32_t count(std::uint32_t channel, std::int32_t potential) const;
     std::int32_t leak(std::int32_t potential) const;
     void compare(Cycle now);
+    void add_to_raster(Cycle now);
     void emit(Cycle now, bool can_send);
     void skip_writes();
     void write(Cycle now);

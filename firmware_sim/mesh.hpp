@@ -79,6 +79,7 @@ class Mesh {
     // Whether the out FIFO was full at the start of `now`. Nothing may have entered or left it in `now` yet.
     bool out_full(std::uint32_t core) const { return out[core].size() == out[core].depth(); }
 
+    std::uint32_t band_number(std::uint32_t unit) const { return band_number_[unit]; }
     void wake(std::uint32_t unit, Cycle cycle) { band_of(unit).wheel.wake(unit, cycle); }
     // Something happened that counts as part of the run.
     void act(std::uint32_t core, Cycle now) { band_of(core).last_act = now; }

@@ -56,9 +56,11 @@ Simulation::Simulation(const Firmware& firmware, std::vector<std::span<const std
     : options_(options),
       trace_(options.trace.empty() ? nullptr : std::make_unique<Trace>(options.trace)),
       mesh_(shape_of(firmware.chip), trace_.get(), bands(firmware.chip, options)),
+      raster_(options.raster, mesh_.bands.size()),
       shared_{firmware,
               mesh_,
               trace_.get(),
+              raster_,
               options.ignore_ready,
               std::vector<PortCounts>(firmware.ports.size()),
               std::vector<StepCounts>(firmware.steps.size()),
@@ -159,6 +161,7 @@ void Simulation::visit(std::uint32_t band) {
 // To the next cycle in which something can happen.
 void Simulation::go_on() {
     const Cycle next = mesh_.next_cycle();
+    raster_.collect();
     if (next != kNever && next >= shared_.window_end) begin_windows(next);
     if (options_.max_cycles > 0 && mesh_.last_act() >= options_.max_cycles) {
         throw SimulationError("the run has not ended after " + std::to_string(options_.max_cycles) + " cycles");

@@ -19,7 +19,8 @@ namespace spk::chip {
 struct Options {
     std::uint32_t threads = 1;  // results are the same for any number
     std::uint32_t windows = 0;
-    std::string trace;  // a path; empty: none
+    std::uint64_t raster = 0;  // points, at most
+    std::string trace;         // a path; empty: none
     bool ignore_ready = false;
     Cycle max_cycles = 0;  // 0: no limit
     // Called now and then with the cycle, the steps that are over, and how many there are in all. May throw.
@@ -45,6 +46,7 @@ class Simulation {
     // Totals at the start of every window, and the length of a window.
     const std::vector<Totals>& windows() { return series_.finish(cycles_); }
     Cycle window() const { return series_.length(); }
+    const std::vector<Firing>& raster() const { return raster_.points(); }
 
   private:
     void run_bands();
@@ -61,6 +63,7 @@ class Simulation {
     Options options_;
     std::unique_ptr<Trace> trace_;
     Mesh mesh_;
+    Raster raster_;
     Shared shared_;
     std::vector<std::unique_ptr<Core>> cores_;  // by number; null where there are no tiles
     Host host_;

@@ -7,6 +7,7 @@
 #include "counters.hpp"
 #include "firmware.hpp"
 #include "mesh.hpp"
+#include "raster.hpp"
 #include "trace.hpp"
 
 namespace spk::chip {
@@ -15,6 +16,7 @@ struct Shared {
     const Firmware& firmware;
     Mesh& mesh;
     Trace* trace;  // null: none is wanted
+    Raster& raster;
     bool ignore_ready;
     std::vector<PortCounts> ports;
     std::vector<StepCounts> steps;

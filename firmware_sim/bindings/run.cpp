@@ -108,11 +108,14 @@ py::dict result_of(Simulation& simulation) {
     result["edge_in"] = simulation.mesh().host_sent;
     result["edge_out"] = simulation.mesh().host_received;
     add_windows(result, simulation);
+    const std::vector<Firing>& raster = simulation.raster();
+    result["raster"] = table(
+        raster.size(), 3, [&](std::size_t i) { return std::array{raster[i].cycle, raster[i].step, raster[i].neuron}; });
     return result;
 }
 
 py::dict run(const py::bytes& data, const Inputs& inputs, std::uint32_t threads, std::uint32_t windows,
-             const std::string& trace, bool ignore_ready, bool check_order, Cycle max_cycles,
+             std::uint64_t raster, const std::string& trace, bool ignore_ready, bool check_order, Cycle max_cycles,
              const Progress& progress) {
     const Firmware firmware = read(data, check_order);
     std::vector<std::span<const std::int32_t>> values;
@@ -121,7 +124,7 @@ py::dict run(const py::bytes& data, const Inputs& inputs, std::uint32_t threads,
     {
         const py::gil_scoped_release release;
         simulation.emplace(firmware, std::move(values),
-                           Options{threads, windows, trace, ignore_ready, max_cycles, reporter(progress)});
+                           Options{threads, windows, raster, trace, ignore_ready, max_cycles, reporter(progress)});
         simulation->run();
     }
     return result_of(*simulation);
@@ -132,9 +135,9 @@ py::dict run(const py::bytes& data, const Inputs& inputs, std::uint32_t threads,
 void bind_run(py::module_& module) {
     using namespace py::literals;
     module.def("check", [](const py::bytes& data) { read(data, true); }, "firmware"_a, "Verify a firmware image.");
-    module.def("run", &run, "firmware"_a, "inputs"_a, py::kw_only(), "threads"_a = 1, "windows"_a = 0, "trace"_a = "",
-               "ignore_ready"_a = false, "check_order"_a = true, "max_cycles"_a = 0, "progress"_a = py::none(),
-               "Run a firmware image.");
+    module.def("run", &run, "firmware"_a, "inputs"_a, py::kw_only(), "threads"_a = 1, "windows"_a = 0, "raster"_a = 0,
+               "trace"_a = "", "ignore_ready"_a = false, "check_order"_a = true, "max_cycles"_a = 0,
+               "progress"_a = py::none(), "Run a firmware image.");
 }
 
 }  // namespace spk::chip::bindings

@@ -173,6 +173,57 @@ def test_windows_of_any_length_agree(seed: int) -> None:
         assert np.array_equal(np.add.reduceat(fine[name], starts), coarse[name]), name
 
 
+# Raster
+
+
+def fired(program: Program, path: Path) -> NDArray[np.int64]:
+    """Every neuron that fired, (cycle, step, neuron), by the lines of the trace."""
+    firmware, points = program.firmware, []
+    tiles = {core.number: core.first_tile for core in firmware.cores}
+    times = run(program, trace=str(path))["times"]
+    for line in path.read_text(encoding="ascii").splitlines():
+        cycle, core, act, *words = line.split()
+        if act != "fire":
+            continue
+        number, address = tiles[int(core)] + int(words[0]), int(words[1])
+        tile = firmware.tiles[number]
+        under_way = [
+            step
+            for step in range(tile.first_step, tile.first_step + tile.steps)
+            if any(first <= int(cycle) <= last for first, last in times[:, step])
+        ]
+        assert len(under_way) == 1
+        if firmware.steps[under_way[0]].kind == fw.OUTPUT:
+            continue
+        site, word = divmod(address - tile.base, -(-tile.channels // firmware.lanes))
+        for lane, count in enumerate(map(int, words[2:])):
+            if count > 0:
+                neuron = site * tile.channels + word * firmware.lanes + lane
+                points.append((int(cycle), under_way[0], neuron))
+    return np.array(points, dtype=np.int64).reshape(-1, 3)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_raster_is_what_fired(seed: int, tmp_path: Path) -> None:
+    program = random_program(Random(seed))
+    points = fired(program, tmp_path / "trace")
+    result = run(program, raster=1 << 40)
+    assert np.array_equal(result["raster"], points)
+    assert len(points) == result["cores"][:, CORE["fired"]].sum()
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 10, 999])
+def test_the_raster_is_thinned_out_evenly(most: int) -> None:
+    everything = run(crowd(4), raster=1 << 40)["raster"]
+    assert len(everything) > 999
+    every = 1
+    while -(-len(everything) // every) > most:
+        every *= 2
+    assert np.array_equal(run(crowd(4), raster=most)["raster"], everything[::every])
+    assert np.array_equal(run(crowd(4), raster=most, threads=3)["raster"], everything[::every])
+    assert run(crowd(4))["raster"].shape == (0, 3)
+
+
 # Errors
 
 
