@@ -6,6 +6,7 @@ a later pass reads, and the potentials of streams that go on there. The next pas
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from pyspike.chip.config import Chip
@@ -18,7 +19,7 @@ from pyspike.errors import ChipError
 
 def split(dataflow: Dataflow, chip: Chip, weight_bits: int, fill: float) -> list[Dataflow]:
     """The passes of a numbered dataflow: itself where it fits the chip. A pass may need the share `fill` of the chip's
-    SRAM; the rest is what cannot be packed.
+    SRAM and ports; the rest is what cannot be packed.
     """
     steps = sorted(dataflow.steps(), key=lambda step: step.number)
     ends = []
@@ -45,15 +46,19 @@ def _furthest(steps: list[Step], first: int, chip: Chip, weight_bits: int, fill:
     if low == first:
         cut(_parts(steps[first : first + 1])[0], chip, weight_bits, 1)  # says so where a core is too small
         raise ChipError(
-            f"{steps[first].place.name!r} alone does not fit chip {chip.name!r}: give it a larger mesh or more SRAM"
+            f"{steps[first].place.name!r} alone does not fit chip {chip.name!r}: give it a larger mesh, or "
+            "more SRAM and ports"
         )
     return low
 
 
 def _fits(steps: list[Step], chip: Chip, weight_bits: int, fill: float) -> bool:
     """Whether the tiles of `steps` leave enough room to be packed."""
-    potential = weights = 0
+    potential = weights = ports = 0
     for place in _parts(steps):
+        entries = sum(len(step.edges) for step in place.steps) + _goes_on(place)
+        if entries > chip.port_table:
+            return False
         try:
             tiles = cut(place, chip, weight_bits, 1)
         except ChipError:  # all branches of a stream together may be too much for a core
@@ -62,8 +67,18 @@ def _fits(steps: list[Step], chip: Chip, weight_bits: int, fill: float) -> bool:
             found = needs(tile, chip.lanes, weight_bits)
             potential += found.potential
             weights += found.weight_bits
-    full = potential <= fill * chip.cores * chip.potential_words
-    return full and weights <= fill * chip.cores * chip.weight_capacity
+            ports += entries
+    room = fill * chip.cores
+    return (
+        potential <= room * chip.potential_words
+        and weights <= room * chip.weight_capacity
+        and ports <= math.ceil(room * chip.port_table)
+    )
+
+
+def _goes_on(part: Place) -> bool:
+    """Whether a part begins with what a pass before left, which comes through a port of its own."""
+    return part.steps[0] is not part.steps[0].place.steps[0]
 
 
 def _parts(steps: list[Step]) -> list[Place]:

@@ -218,7 +218,7 @@ def test_a_tile_that_fits_no_core() -> None:
 
 
 def test_a_network_that_no_pass_can_hold() -> None:
-    with pytest.raises(ChipError, match="'a' alone does not fit chip 'tiny': give it a larger mesh or more SRAM"):
+    with pytest.raises(ChipError, match="'a' alone does not fit chip 'tiny': give it a larger mesh, or more SRAM"):
         mapped(residual(), Chip(mesh=(1, 1), lanes=8, potential_sram=4 * 8 * 16, name="tiny"))
 
 

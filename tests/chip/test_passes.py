@@ -145,3 +145,22 @@ def test_each_pass_writes_its_own_trace(tmp_path) -> None:
             lines = (folder / name).read_text(encoding="ascii").splitlines()
             assert int(lines[-1].split()[0]) < each.cycles
             assert sum(" host send " in line for line in lines) == each.host("spikes") + each.host("ends")
+
+
+def test_a_port_table_that_is_full_ends_a_pass() -> None:
+    """Thirty layers in one core, and a stream of thirteen branches: more edges than a core has ports."""
+    n = Net()
+    last = n.input()
+    for number in range(30):
+        last = n.fire(f"n{number}", n.conv(f"c{number}", last, kernel=1))
+    long = n.out(last, "c29")
+    n = Net()
+    a = n.conv("a", n.input())
+    for number in range(12):
+        a = n.add(f"s{number}", a, n.conv(f"c{number}", n.fire(f"n{number}", a), kernel=1))
+    wide = n.out(n.fire("y", a), a)
+    for graph, ports in ((long, 8), (wide, 4)):
+        report = assert_exact(graph, AMPLE.replace(port_table=ports))
+        passes = len(report.passes)
+        assert passes > 2
+        assert max(core.ports for each in report.passes for core in each.firmware.cores) <= ports

@@ -194,7 +194,9 @@ def test_a_mean_over_time_is_one_sum() -> None:
     n = Net(4)
     b = n.membrane("b", n.conv("a", n.input(time=True)))
     pooled = n.op("p", Mean((1, 2), False), b)
-    graph = n.out(n.op("rate", Mean((), False, 4), n.linear("y", pooled)), n.op("rates", Mean((), False, 4), b))
+    biased = n.op("biased", Mean((), False, 4), n.conv("c", b))  # the bias counts once for each timestep
+    rate = n.op("rate", Mean((), False, 4), n.linear("y", pooled))
+    graph = n.out(rate, n.op("rates", Mean((), False, 4), b), biased)
     found = numbered(graph)
     (step,) = place_of(found, "rate").steps
     assert place_of(found, "rate").keeps
