@@ -25,6 +25,7 @@ HARNESS = [
 ]
 SHA_FLAGS = ["-msha", "-msse4.1", "-mssse3"] if os.uname().machine == "x86_64" else []
 CXX = ["g++", "-std=c++20", f"-I{HERE.parent}", f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'csrc' / 'include'}"]
+MESH = 3  # cores in each direction: the least mesh with four neighbours of a router
 RUNTIME = ("verilated", "verilated_dpi", "verilated_threads")  # sources of Verilator
 
 
@@ -71,7 +72,8 @@ def mesh(configuration: Configuration, folder: Path, archive: Path, sources: Seq
     files = sources if sources is not None else [RTL / f"{name}.sv" for name in MODULES]
     for stale in folder.glob("Vmesh*"):
         stale.unlink()
-    parameters = [f"-G{name.upper()}={value}" for name, value in configuration.chip().items()]
+    parameters = [f"-GWIDTH={MESH}", f"-GHEIGHT={MESH}"]
+    parameters += [f"-G{name.upper()}={value}" for name, value in configuration.chip().items()]
     lint = "-Wall" if sources is None else "-Wno-lint"
     _output([
         "verilator", "--cc", "-O3", lint, "--unroll-count", "1", "--x-assign", "fast", "--x-initial", "fast",
@@ -80,9 +82,10 @@ def mesh(configuration: Configuration, folder: Path, archive: Path, sources: Seq
     ])  # fmt: skip
     verilator = Path(_output(["verilator", "--getenv", "VERILATOR_ROOT"]).strip()) / "include"
     include = [f"-I{folder}", f"-I{verilator}", f"-I{verilator / 'vltstd'}", "-DVM_COVERAGE=0", "-DVM_TRACE=0"]
+    built = ",".join(map(str, (MESH, MESH, *configuration.chip().values())))
     units = _units(folder)
     commands = [
-        [*CXX, *include, flag, "-c", str(unit), "-o", str(unit.with_suffix(".o"))]
+        [*CXX, *include, f"-DCOSIM_BUILT={built}", flag, "-c", str(unit), "-o", str(unit.with_suffix(".o"))]
         for unit, flag in [*units, (HERE / "chip.cpp", "-O1")]
     ]
     commands[-1][-1] = str(folder / "chip.o")

@@ -1,6 +1,7 @@
 #include "chip.hpp"
 
 #include <algorithm>
+#include <array>
 #include <tuple>
 
 #include "Vmesh.h"
@@ -14,6 +15,20 @@ namespace {
 
 constexpr std::uint32_t kLanes = 16, kCases = 64;
 const char* const kLetters[] = {"L", "N", "E", "S", "W"};
+
+// Parameters of the mesh that was built: columns, rows, FIFO depths and link delay.
+constexpr std::array<std::uint32_t, 6> kBuilt{COSIM_BUILT};
+
+void check(const format::Chip& chip) {
+    const std::array<std::uint32_t, 4> wanted{chip.router_fifo, chip.out_fifo, chip.axon_fifo, chip.link_delay};
+    if (chip.width > kBuilt[0] || chip.height > kBuilt[1] || !std::equal(wanted.begin(), wanted.end(), &kBuilt[2])) {
+        std::string text =
+            "this co-simulation was built for another chip: its columns, rows, router, out and axon FIFO, "
+            "and link delay are";
+        for (const std::uint32_t each : kBuilt) text += ' ' + std::to_string(each);
+        throw FirmwareError(text);
+    }
+}
 
 struct Line {
     std::uint32_t core;
@@ -89,6 +104,7 @@ void watch_hits(const char* unit, const svBitVecVal* hits) {
 
 Chip::Chip(const Firmware& firmware, std::uint32_t mutant)
     : context_(std::make_unique<VerilatedContext>()), mesh_(std::make_unique<Vmesh>(context_.get())) {
+    check(firmware.chip);
     const auto writes = loads(firmware);
     watched = Watched{firmware.chip.width, mutant, {}, {}};
     mesh_->rst = 1;

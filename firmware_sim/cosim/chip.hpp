@@ -22,6 +22,7 @@ using Coverage = std::map<std::string, std::uint64_t>;
 class Chip {
   public:
     // Programs a new mesh and leaves reset: what follows is cycle 0. `mutant` chooses a planted bug, 0 for none.
+    // Throws FirmwareError where the firmware is for another mesh than this build's, or beyond the twin.
     Chip(const Firmware& firmware, std::uint32_t mutant);
     ~Chip();
 
@@ -30,8 +31,6 @@ class Chip {
 
     // Adds what this chip's cases have counted.
     void add(Coverage& coverage) const;
-
-    static std::uint32_t width(), height();
 
   private:
     std::unique_ptr<VerilatedContext> context_;

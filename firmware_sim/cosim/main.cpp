@@ -92,8 +92,8 @@ Result compare(const std::string& name, const std::string& image, const std::str
     const auto bytes = contents(image);
     const auto firmware = Firmware::read(std::as_bytes(std::span(bytes)));
     const auto values = integers(inputs);
-    EdgeHost host(firmware, values);
     Chip chip(firmware, mutant);
+    EdgeHost host(firmware, values);
     Expected expected(trace.empty() ? simulate(firmware, values, image) : trace);
     Result result{name, 0, 0, false, {}, {}};
     for (std::uint64_t cycle = 0, silence = 0; !result.differs && silence < kSilence; ++cycle) {

@@ -6,14 +6,18 @@ Steps and inputs are made in the order of their numbers, which is what makes the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from build import MESH
 from pyspike.chip import firmware as fw
+from tests.chip import firmwares
 from tests.chip.firmwares.builder import Builder, InputSpec, PortSpec, Sender, StepSpec, TileSpec
 
+LANES = 16
 MOST_DESTINATIONS = 8  # of a step; and 64 of a core: what the twin holds
 MOST_OF_A_CORE = 64
 
@@ -30,6 +34,25 @@ class Program:
 def random_program(seed: int, **chip: int) -> Program:
     """The program of a seed on a chip with these FIFO depths and link delay."""
     return Program(f"random-{seed}", *_Maker(seed, chip).make())
+
+
+def borrowed(seed: int, **chip: int) -> Program | None:
+    """A program of the simulators' own tests, cut down to the twin's restrictions; None where that cannot be."""
+    program = firmwares.random_program(Random(seed)).with_chip(**chip, timesteps=1)
+    firmware = program.firmware
+    if firmware.lanes != LANES or firmware.width > MESH or firmware.height > MESH:
+        return None
+    if any(step.destinations > MOST_DESTINATIONS for step in firmware.steps):
+        return None
+    for port in firmware.ports:
+        port.dilation_y = port.dilation_x = port.upsample_y = port.upsample_x = 1
+        port.stride_y, port.stride_x = min(port.stride_y, 2), min(port.stride_x, 2)
+        port.coding = min(port.coding, fw.BITWISE)
+    for step in firmware.steps:
+        step.count = min(step.count, 8)
+        step.membrane = step.reset = step.hard_reset = step.guard = step.leak_terms = 0
+        step.leak_sign = step.leak_shift = (0, 0, 0)
+    return Program(f"borrowed-{seed}", firmware, [values[:1] for values in program.inputs])
 
 
 def crossing(seed: int, **chip: int) -> Program:

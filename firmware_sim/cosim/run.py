@@ -3,6 +3,7 @@
     python firmware_sim/cosim/run.py --quick          as in CI: two configurations of FIFOs, fewer programs
     python firmware_sim/cosim/run.py                  three configurations, more programs, and the planted bugs
     python firmware_sim/cosim/run.py --mutants        the planted bugs alone
+    python firmware_sim/cosim/run.py --page docs/cosim.md     all of it, and the page's tables anew
 
 Needs Verilator (Debian: `verilator`, `g++`). Exits with 1 where a trace differs, a case of functional coverage was
 never reached, or a planted bug was not found.
@@ -28,7 +29,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 import numpy as np  # noqa: E402
 from layer import Layer, demo_layer  # noqa: E402
 from mutants import MUTANTS, plant  # noqa: E402
-from programs import Program, crossing, random_program  # noqa: E402
+from programs import Program, borrowed, crossing, random_program  # noqa: E402
 
 import build  # noqa: E402
 from pyspike.chip import firmware as fw  # noqa: E402
@@ -45,6 +46,7 @@ class Outcome:
     programs: int = 0
     differences: list[str] = field(default_factory=list)
     coverage: Counter[str] = field(default_factory=Counter)
+    rows: list[str] = field(default_factory=list)  # of the page's table, one for each configuration
 
     def add(self, configuration: str, report: dict[str, Any]) -> None:
         """Takes the harness's report in."""
@@ -83,13 +85,34 @@ def cosimulate(executable: Path, programs: Path, mutant: int = 0) -> dict[str, A
     return result
 
 
-def campaign(configuration: build.Configuration, random: int, crossings: int, first: int) -> list[Program]:
-    """Seeded programs on that configuration's chip, from a seed on."""
-    chip = configuration.chip()
-    return [
-        *(crossing(first + seed, **chip) for seed in range(crossings)),
-        *(random_program(first + seed, **chip) for seed in range(random)),
-    ]
+@dataclass(frozen=True)
+class Plan:
+    """How many programs of each kind a configuration runs, from which seed on."""
+
+    configuration: build.Configuration
+    random: int
+    crossings: int
+    borrowed: int  # seeds, of which about a third give a program
+    first: int = 0
+
+    def programs(self) -> list[Program]:
+        """Seeded programs on the configuration's chip."""
+        chip, first = self.configuration.chip(), self.first
+        drawn = [borrowed(first + seed, **chip) for seed in range(self.borrowed)]
+        return [
+            *(crossing(first + seed, **chip) for seed in range(self.crossings)),
+            *(random_program(first + seed, **chip) for seed in range(self.random)),
+            *(program for program in drawn if program is not None),
+        ]
+
+
+QUICK = (Plan(build.DEFAULT, 200, 12, 60), Plan(build.ONES, 50, 4, 30, 10000))
+FULL = (
+    Plan(build.DEFAULT, 1200, 30, 600),
+    Plan(build.ONES, 300, 10, 200, 10000),
+    Plan(build.ODD, 600, 20, 400, 20000),
+)
+MUTANTS_PLAN = Plan(build.DEFAULT, 150, 2, 0)
 
 
 def check_layer(layer: Layer, trace: Path) -> list[str]:
@@ -104,25 +127,24 @@ def check_layer(layer: Layer, trace: Path) -> list[str]:
     return [f"demo layer: {wrong} of {found.size} counts differ from the reference's"] if wrong else []
 
 
-def run_configurations(quick: bool, folder: Path, archive: Path) -> Outcome:
+def run_configurations(plans: Sequence[Plan], folder: Path, archive: Path) -> Outcome:
     """Every configuration's programs, on the twin and on the simulator."""
     outcome = Outcome()
-    plans = [(build.DEFAULT, 200, 12), (build.ONES, 50, 4)]
-    if not quick:
-        plans = [(build.DEFAULT, 2000, 40), (build.ONES, 400, 10), (build.ODD, 1000, 20)]
-    for number, (configuration, random, crossings) in enumerate(plans):
-        started = time.monotonic()
+    for plan in plans:
+        started, configuration = time.monotonic(), plan.configuration
         place = folder / configuration.name
         executable = build.mesh(configuration, place, archive)
         built = time.monotonic()
-        programs = campaign(configuration, random, crossings, 10000 * number)
+        programs = plan.programs()
         layer = demo_layer(**configuration.chip())
         report = cosimulate(executable, write([layer.program, *programs], place / "programs"))
         outcome.add(configuration.name, report)
         outcome.differences += check_layer(layer, place / "programs" / "demo-layer.sfw.trace")
-        cycles = sum(each["cycles"] for each in report["programs"])
+        cycles, lines = (sum(each[what] for each in report["programs"]) for what in ("cycles", "lines"))
+        depths = " | ".join(str(value) for value in configuration.chip().values())
+        outcome.rows.append(f"| {configuration.name} | {depths} | {len(programs) + 1} | {cycles:,} | {lines:,} |")
         print(
-            f"{configuration.name:8} {configuration.chip()}: {len(programs) + 1} programs, {cycles} cycles; "
+            f"{configuration.name}: {len(programs) + 1} programs, {cycles} cycles, {lines} lines of trace; "
             f"built in {built - started:.0f} s, run in {time.monotonic() - built:.0f} s",
             flush=True,
         )
@@ -131,9 +153,8 @@ def run_configurations(quick: bool, folder: Path, archive: Path) -> Outcome:
 
 def run_mutants(folder: Path, archive: Path) -> tuple[list[str], list[str]]:
     """A row for each planted bug (where it was found first), and the names of those that were not."""
-    configuration = build.DEFAULT
-    executable = build.mesh(configuration, folder / "mutants", archive, plant(folder / "planted"))
-    programs = write(campaign(configuration, 150, 2, 0), folder / "mutants" / "programs")
+    executable = build.mesh(MUTANTS_PLAN.configuration, folder / "mutants", archive, plant(folder / "planted"))
+    programs = write(MUTANTS_PLAN.programs(), folder / "mutants" / "programs")
     rows, missed = [], []
     for number, mutant in enumerate([None, *MUTANTS]):
         programs_run = cosimulate(executable, programs, number)["programs"]
@@ -151,14 +172,14 @@ def run_mutants(folder: Path, archive: Path) -> tuple[list[str], list[str]]:
     return rows, missed
 
 
-def print_coverage(coverage: Counter[str]) -> list[str]:
-    """Prints every case and its count; returns those that were never reached."""
-    print("\n| case | cycles |\n|---|---|")
-    for name in sorted(coverage):
-        print(f"| {name} | {coverage[name]} |")
-    missed = [name for name in coverage if coverage[name] == 0]
-    print(f"\nfunctional coverage: {len(coverage) - len(missed)} of {len(coverage)} cases reached")
-    return missed
+def rewrite(page: Path, tables: dict[str, list[str]]) -> None:
+    """Puts the rows of every table between its marks, below the two lines of its head."""
+    text = page.read_text()
+    for name, rows in tables.items():
+        before, head, after = text.partition(f"<!-- {name} -->\n")
+        old, end, after = after.partition(f"<!-- end of {name} -->\n")
+        text = "".join([before, head, *old.splitlines(keepends=True)[:2], *(f"{row}\n" for row in rows), end, after])
+    page.write_text(text)
 
 
 def main() -> int:
@@ -167,21 +188,28 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="two configurations and no planted bugs")
     parser.add_argument("--mutants", action="store_true", help="the planted bugs alone")
     parser.add_argument("--folder", type=Path, help="where to build (default: a temporary folder)")
+    parser.add_argument("--page", type=Path, help="a page whose tables are written anew")
     arguments = parser.parse_args()
     failures: list[str] = []
+    tables: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         archive = build.harness(folder / "harness")
         if not arguments.mutants:
-            outcome = run_configurations(arguments.quick, folder, archive)
-            failures += outcome.differences
-            failures += [f"never reached: {name}" for name in print_coverage(outcome.coverage)]
+            outcome = run_configurations(QUICK if arguments.quick else FULL, folder, archive)
+            missed = [name for name, count in outcome.coverage.items() if count == 0]
+            failures += outcome.differences + [f"never reached: {name}" for name in missed]
+            tables["configurations"] = outcome.rows
+            tables["coverage"] = [f"| {name} | {count:,} |" for name, count in sorted(outcome.coverage.items())]
+            print(*tables["coverage"], sep="\n")
+            print(f"functional coverage: {len(outcome.coverage) - len(missed)} of {len(outcome.coverage)} cases")
             print(f"{outcome.programs} programs, {outcome.cycles} cycles, {outcome.lines} lines of trace compared")
         if not arguments.quick:
-            rows, missed = run_mutants(folder, archive)
-            print("\n| planted bug | in | found in | in cycle |\n|---|---|---|---|", *rows, sep="\n")
-            print(f"\nplanted bugs: {len(rows)} of {len(MUTANTS)} found")
+            tables["mutants"], missed = run_mutants(folder, archive)
             failures += [f"planted bug not found: {name}" for name in missed]
+            print(*tables["mutants"], f"planted bugs: {len(tables['mutants'])} of {len(MUTANTS)} found", sep="\n")
+    if arguments.page:
+        rewrite(arguments.page, tables)
     print(*failures, sep="\n", end="\n" if failures else "")
     return 1 if failures else 0
 

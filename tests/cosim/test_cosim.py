@@ -6,13 +6,16 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pyspike.chip import firmware as fw
+from tests.chip import test_worked_numbers as worked_numbers
 from tests.chip.firmwares import Builder
+from tests.chip.simulators import Result, Simulator, native
 
 RUN = Path(__file__).resolve().parents[2] / "firmware_sim" / "cosim" / "run.py"
 
@@ -57,16 +60,27 @@ def test_quick_campaign_passes(folder: Path) -> None:
     assert any(trace.name.startswith("demo-layer") for trace in traces)
 
 
-def test_worked_numbers(folder: Path) -> None:
-    """Those of docs/chip.md, 1: the twin's trace equals the simulator's, whose cycles are the page's."""
-    assert cosim(folder, one_event().build(), np.ones(1)).returncode == 0
-    report = json.loads((folder / "report.json").read_text())["programs"][0]
-    assert (report["rtl"], report["expected"]) == ("", "")
-    assert report["cycles"] == 37
-    acts = [line.split()[:3] for line in (folder / "one.sfw.trace").read_text().splitlines()]
-    assert [int(cycle) for cycle, _, kind in acts if kind == "issue"] == [13]
-    assert [int(cycle) for cycle, _, kind in acts if kind == "out"] == [0, *range(15, 32)]
-    assert [int(cycle) for cycle, _, kind in acts if kind == "pop"] == [5, *range(20, 37)]
+@pytest.mark.parametrize(
+    "worked",
+    [
+        worked_numbers.test_1_one_event_through_a_pointwise_convolution,
+        worked_numbers.test_2_corner_border_and_inside_of_a_convolution,
+        worked_numbers.test_5_fire_of_words_with_no_one_and_many_spikes,
+    ],
+)
+def test_worked_numbers(folder: Path, worked: Callable[[Simulator], None]) -> None:
+    """Those of docs/chip.md that fit the twin: its trace equals the simulator's, whose cycles are the page's."""
+
+    def twin(firmware: fw.Firmware, inputs: Sequence[np.ndarray]) -> Result:
+        done = cosim(folder, firmware, np.concatenate([each.reshape(-1) for each in inputs]))
+        assert done.returncode == 0, done.stderr
+        report = json.loads((folder / "report.json").read_text())["programs"][0]
+        assert (report["rtl"], report["expected"]) == ("", "")
+        result = native(firmware, inputs)
+        assert report["lines"] == len(result["trace"])
+        return result
+
+    worked(twin)
 
 
 @pytest.mark.parametrize("change", ["value", "missing", "extra"])
@@ -89,7 +103,14 @@ def test_a_wrong_line_is_found_in_its_cycle(folder: Path, change: str) -> None:
     assert report["rtl"].split()[0] == report["expected"].split()[0] == cycle
 
 
-@pytest.mark.parametrize(("fields", "message"), [({"lanes": 8}, "16 lanes"), ({"timesteps": 2}, "at most 1 timesteps")])
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"lanes": 8}, "16 lanes"),
+        ({"timesteps": 2}, "at most 1 timesteps"),
+        ({"axon_fifo": 63}, "built for another chip"),
+    ],
+)
 def test_what_the_twin_does_not_have_is_refused(folder: Path, fields: dict[str, int], message: str) -> None:
     frames = fields.get("timesteps", 1)
     done = cosim(folder, one_event(**fields).build(), np.ones(frames))
