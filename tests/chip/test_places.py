@@ -98,6 +98,17 @@ def test_a_membrane_without_guard_bits_needs_its_own_place() -> None:
     assert_exact(graph)
 
 
+def test_a_membrane_gives_the_finer_grid_out_of_its_guard_bits() -> None:
+    n = Net(3)
+    a = n.conv("a", n.input(time=True))
+    s = n.op("s", Add((3, 0)), a, n.conv("c", n.membrane("a_m", a, theta=30, guard=4), shift=3))
+    graph = n.out(n.fire("s_n", s, (100, 500)), "a_m")
+    place = place_of(numbered(graph), "a")
+    assert [step.name for step in place.steps] == ["a_m", "s_n"]
+    assert [step.guard for step in place.steps] == [1, 0]
+    assert_exact(graph)
+
+
 # Fire first, then move
 
 
