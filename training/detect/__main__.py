@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from training.detect.config import Config
+from training.detect.processes import joined
 from training.detect.run import open_run
 
 
@@ -20,9 +21,10 @@ def main() -> None:
     if not args.data.is_dir():
         parser.error(f"no data set in {args.data}: docs/training.md says where it comes from and what it looks like")
     config = Config.from_toml(args.config) if args.config else Config()
-    trainer = open_run(config, args.data, args.out)
-    trainer.run(args.until)
-    if trainer.step == config.total_steps:
+    with joined(config.device) as group:
+        trainer = open_run(config, args.data, args.out, group)
+        trainer.run(args.until)
+    if group.first and trainer.step == config.total_steps:
         from training.detect.final import finish
 
         finish(trainer, args.data)

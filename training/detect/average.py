@@ -25,9 +25,10 @@ def recalibrated(model: nn.Module, samples: list[Sample], config: Config) -> nn.
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over batches
     fresh.train()
+    first = next(fresh.parameters())
     for step in range(max(1, len(samples) // config.batch)):
         batch = training_batch(samples, step, config, mosaic=False)
-        fresh(torch.from_numpy(batch.images).permute(0, 3, 1, 2).float() / 255)
+        fresh(torch.from_numpy(batch.images).permute(0, 3, 1, 2).to(first) / 255)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return fresh.eval()

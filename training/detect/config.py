@@ -27,9 +27,13 @@ class Config:
     classes: tuple[str, ...] = ("RBC", "WBC", "Platelets")
     width: int = 320  # pixels, multiples of 32
     height: int = 256
-    batch: int = 16
+    batch: int = 16  # images per step, of all processes together
     seed: int = 0
     threads: int = 1
+    device: str = "cpu"  # or "cuda": one GPU per process
+    # whether batch norms and the loss's normaliser are over the batches of all processes, so that their number does not
+    # matter; the published detectors were trained without
+    synchronised: bool = True
     steps: tuple[int, int, int] = (2600, 1400, 2000)
     rates: tuple[float, float, float] = (2e-3, 1.5e-3, 2e-4)
     final_rate: float = 0.05

@@ -93,14 +93,20 @@ def collate(samples: list[Sample]) -> Batch:
     return Batch(np.stack([s.image for s in samples]), boxes, classes)
 
 
-def training_batch(samples: list[Sample], step: int, config: Config, mosaic: bool = True) -> Batch:
-    """The batch of `step`: images in a fresh order every epoch, augmented: a function of (seed, step) alone."""
+def training_batch(
+    samples: list[Sample], step: int, config: Config, mosaic: bool = True, rank: int = 0, ranks: int = 1
+) -> Batch:
+    """The batch of `step`: images in a fresh order every epoch, augmented: a function of (seed, step) alone.
+
+    Of `ranks` processes, the one of number `rank` gets its share: shares put together are the batch of one process.
+    """
     per_epoch = len(samples) // config.batch or 1
     epoch, position = divmod(step, per_epoch)
     order = np.random.default_rng([config.seed, epoch]).permutation(len(samples))
     picked = order[np.arange(position * config.batch, (position + 1) * config.batch) % len(samples)]
     out = []
-    for slot, index in enumerate(picked):
+    share = config.batch // ranks
+    for slot, index in list(enumerate(picked))[rank * share : (rank + 1) * share]:
         rng = np.random.default_rng([config.seed, step, slot])
         image, boxes, classes = augment(samples, int(index), rng, config, mosaic)
         out.append(Sample(samples[index].name, image, boxes, classes))

@@ -77,16 +77,16 @@ def detections(
     raw_pixels: bool = False,
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]]:
     """Boxes, scores and classes per letterboxed sample; `model` in eval mode, fed 0..1, or uint8 where `raw_pixels`."""
-    dtype = next(model.parameters()).dtype
+    first = next(model.parameters())
     found = []
     for start in range(0, len(samples), config.batch):
         batch = collate(samples[start : start + config.batch])
-        images = torch.from_numpy(batch.images).permute(0, 3, 1, 2)
+        images = torch.from_numpy(batch.images).permute(0, 3, 1, 2).to(first.device)
         with record_neurons(model) as recorded:
-            raw = model(images if raw_pixels else images.to(dtype) / 255)
+            raw = model(images if raw_pixels else images.to(first.dtype) / 255)
         if counter is not None:
             counter.add(recorded)
-        decoded = model.decode(raw).double().numpy()  # type: ignore[operator]
+        decoded = model.decode(raw).double().cpu().numpy()  # type: ignore[operator]
         found += [candidates(d, config.confidence, config.nms_iou) for d in decoded]
     return found
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pyspike.models.spikeyolo import anchor_points
+from training.detect.processes import Group
 
 TOP_K, ALPHA, BETA = 10, 0.5, 6.0
 ASSIGN_EPS, IOU_EPS = 1e-9, 1e-7
@@ -88,19 +89,26 @@ def distribution_loss(logits: Tensor, distance: Tensor) -> Tensor:
 
 
 def detection_loss(
-    raw: list[Tensor], true_boxes: Tensor, true_classes: Tensor, reg_max: int = 16, gains: Gains | None = None
+    raw: list[Tensor],
+    true_boxes: Tensor,
+    true_classes: Tensor,
+    reg_max: int = 16,
+    gains: Gains | None = None,
+    group: Group | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(loss, items): the sum of the three weighted terms, and the terms [box, classes, dfl] detached.
 
     raw: head tensors [B, 4 * reg_max + C, H / s, W / s]; true_boxes [B, M, 4] x1 y1 x2 y2 in pixels; true_classes
-    [B, M] with -1 for none. (The published trainer multiplies this loss by the batch size.)
+    [B, M] with -1 for none. (The published trainer multiplies this loss by the batch size.) The terms are divided by
+    the sum of the target scores of these images or, with `group`, by its mean over processes: then the mean of their
+    losses is the loss of the images of all.
     """
     gains = gains or Gains()
     centres, strides = anchor_points(raw)
     flat = torch.cat([r.flatten(2) for r in raw], 2).transpose(1, 2)
     box_logits, class_logits = flat.split([4 * reg_max, flat.shape[-1] - 4 * reg_max], -1)
     box_logits = box_logits.reshape(*box_logits.shape[:2], 4, reg_max)
-    bins = torch.arange(reg_max, dtype=flat.dtype)
+    bins = torch.arange(reg_max, dtype=flat.dtype, device=flat.device)
     sides = (box_logits.softmax(-1) * bins).sum(-1)
     boxes = torch.cat([centres - sides[..., :2], centres + sides[..., 2:]], -1)  # in units of the stride
     target_boxes, target_scores, positive = assign(
@@ -110,7 +118,8 @@ def detection_loss(
         true_boxes,
         true_classes,
     )
-    total = target_scores.sum().clamp(min=1)
+    total = target_scores.sum()
+    total = total.clamp(min=1) if group is None else group.sum(total).clamp(min=1) / group.size
     class_loss = functional.binary_cross_entropy_with_logits(class_logits, target_scores, reduction="sum") / total
     targets = (target_boxes / strides[:, None])[positive]
     weight = target_scores.sum(-1)[positive]

@@ -3,6 +3,8 @@
 A run is a pure function of its configuration and data: the batch of a step follows from (seed, step), and a checkpoint
 holds weights, averages, optimiser and controller, so a run that was killed continues bit for bit (on the same machine,
 with the same number of threads).
+
+Of several processes each computes its share of the batch; the first one averages weights, validates and writes.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from training.detect.data import Batch, Sample, letterboxed, read_split, trainin
 from training.detect.evaluate import Evaluation, evaluate
 from training.detect.loss import Gains, detection_loss
 from training.detect.penalty import Controller
+from training.detect.processes import Group
 
 STATE = "state.pt"
 STAGES = "abc"
@@ -69,8 +72,13 @@ def parameter_groups(model: nn.Module, config: Config, folded: bool) -> list[dic
 class Trainer:
     """The state of a run: `step` counts finished steps; `stage` is 0, 1 or 2."""
 
-    def __init__(self, config: Config, train: list[Sample], val: list[Sample], out: Path) -> None:
+    def __init__(
+        self, config: Config, train: list[Sample], val: list[Sample], out: Path, group: Group | None = None
+    ) -> None:
         self.config, self.train_set, self.val_set, self.out = config, train, val, out
+        self.group = group or Group()
+        if config.batch % self.group.size:
+            raise ValueError(f"batch = {config.batch} must be a multiple of the {self.group.size} processes")
         out.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(config.threads)
         self.step, self.stage = 0, 0
@@ -79,16 +87,21 @@ class Trainer:
         canvas = torch.zeros(1, 3, config.height, config.width)
         self.fanout = fanouts(fold(empty_model(config, 0)), canvas)
         self._begin(empty_model(config, 0))
-        if (out / STATE).exists():
-            self._restore(checkpoint.load(out / STATE))
-        self.log = checkpoint.Log(out / "log.csv", self.step)
-        self.console = Console()
+        state = self.group.share(checkpoint.load(out / STATE) if self.group.first and (out / STATE).exists() else None)
+        if state is not None:
+            self._restore(state)
+        if self.group.first:
+            self.log = checkpoint.Log(out / "log.csv", self.step)
+        self.console = Console(quiet=not self.group.first)
         self._seconds: list[float] = []  # of the steps since the last row of the log
 
     def _begin(self, model: nn.Module) -> None:
-        self.model = model.train()
+        model = model.to(self.group.device)
+        # never synchronised: the first process uses it alone
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(parameter_groups(model, self.config, folded=self.stage == 2), lr=0.0)
+        self.model = self.group.with_batch_norms(model, self.config.synchronised).train()
+        self.parallel = self.group.parallel(self.model)
+        self.optimiser = torch.optim.AdamW(parameter_groups(self.model, self.config, folded=self.stage == 2), lr=0.0)
 
     # ---- schedule
 
@@ -116,7 +129,9 @@ class Trainer:
     # ---- checkpoints
 
     def save(self) -> None:
-        """Write the checkpoint of the finished steps."""
+        """Write the checkpoint of the finished steps (the first process does)."""
+        if not self.group.first:
+            return
         checkpoint.save(
             self.out / STATE,
             {
@@ -149,15 +164,7 @@ class Trainer:
         """One optimiser step; returns loss, its three items, and the density if it was measured."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate() * group["scale"]
-        images = torch.from_numpy(batch.images).permute(0, 3, 1, 2)  # NHWC in memory already
-        inputs = images.float() if self.stage == 2 else images.float() / 255
-        gains = Gains(self.config.box_gain, self.config.class_gain, self.config.dfl_gain)
-        with record_neurons(self.model) as recorded:
-            raw = self.model(inputs)
-        loss, items = detection_loss(
-            raw, torch.from_numpy(batch.boxes), torch.from_numpy(batch.classes), self.config.model.reg_max, gains
-        )
-        density, penalty = density_and_penalty(recorded, self.fanout)
+        loss, items, density, penalty = self._forward(batch)
         objective = loss
         if self.stage > 0:
             self.controller.update(density, self.config, self.progress() if self.stage == 1 else 1.0)
@@ -167,10 +174,31 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimiser.step()
         self._average()
-        return loss.detach(), items, density
+        return items.sum(), items, density
+
+    def _forward(self, batch: Batch) -> tuple[Tensor, Tensor, float, Tensor]:
+        """Loss, its items, density, penalty. Of several processes, means of these tensors are those of the batch."""
+        first = next(self.model.parameters())
+        images = torch.from_numpy(batch.images).permute(0, 3, 1, 2)  # NHWC in memory already
+        inputs = images.to(first) if self.stage == 2 else images.to(first) / 255
+        gains = Gains(self.config.box_gain, self.config.class_gain, self.config.dfl_gain)
+        with record_neurons(self.model) as recorded:
+            raw = self.parallel(inputs)
+        boxes, classes = torch.from_numpy(batch.boxes).to(first), torch.from_numpy(batch.classes).to(first.device)
+        together = self.group if self.config.synchronised else None
+        loss, items = detection_loss(raw, boxes, classes, self.config.model.reg_max, gains, together)
+        density, penalty = density_and_penalty(recorded, self.fanout)
+        # the controllers of all processes see the same
+        means = (
+            self.group.sum(torch.cat([items.double(), items.new_tensor([density], dtype=torch.float64)]))
+            / self.group.size
+        )
+        return loss, means[:3], float(means[3]), penalty
 
     @torch.no_grad()
     def _average(self) -> None:
+        if not self.group.first:
+            return
         done = self.step - self.stage_start() + 1
         decay = self.config.ema_decay * (1 - math.exp(-done / self.config.ema_warmup))
         ours = dict(self.model.named_buffers()) | dict(self.model.named_parameters())
@@ -186,11 +214,14 @@ class Trainer:
 
     def _next_stage(self) -> None:
         """Leave a stage: keep its averaged model, and prepare what the next one trains."""
-        average = recalibrated(self.average, self.train_set, self.config)
-        checkpoint.save(
-            self.out / f"stage_{STAGES[self.stage]}.pt",
-            {"config": self.config.to_dict(), "stage": self.stage, "model": average.state_dict()},
-        )
+        average, left = self.average, None
+        if self.group.first:
+            average = recalibrated(average, self.train_set, self.config)
+            path = self.out / f"stage_{STAGES[self.stage]}.pt"
+            content = {"config": self.config.to_dict(), "stage": self.stage, "model": average.state_dict()}
+            checkpoint.save(path, content)
+            left = checkpoint.load(path)["model"]
+        average.load_state_dict(self.group.share(left))
         self.stage += 1
         if self.stage == 2:
             average = quantised_form(average, self.config)
@@ -232,7 +263,8 @@ class Trainer:
         step = self.step + ahead
         if step >= end:
             return None
-        return pool.submit(training_batch, self.train_set, step, self.config, self.mosaic_at(step))
+        share = self.mosaic_at(step), self.group.rank, self.group.size
+        return pool.submit(training_batch, self.train_set, step, self.config, *share)
 
     def _select(self, map50: float, density: float) -> None:
         """Keep the averaged integer network if it is the best on val so far, of those that are sparse enough.
@@ -250,6 +282,13 @@ class Trainer:
         due = self.step % every == 0 or self.step in (end, stage_end)
         if self.step % c.log_every and not due:
             return
+        if self.group.first:
+            self._write_row(rate, loss, items, density, due)
+        if due and self.stage:
+            self.controller = Controller(**self.group.share(self.controller.to_dict()))
+
+    def _write_row(self, rate: float, loss: Tensor, items: Tensor, density: float | None, due: bool) -> None:
+        c = self.config
         goal = self.controller.target(c, self.progress() if self.stage == 1 else 1.0) if self.stage else 0.0
         box, classes, dfl = (float(v) for v in items)
         seconds = sum(self._seconds) / len(self._seconds)
@@ -272,8 +311,8 @@ class Trainer:
         self.console.print(shown, highlight=False, soft_wrap=True)
 
 
-def open_run(config: Config, data: Path, out: Path) -> Trainer:
+def open_run(config: Config, data: Path, out: Path, group: Group | None = None) -> Trainer:
     """A trainer over `data` (train.txt, val.txt, images/, annotations/), resumed if `out` holds a checkpoint."""
     splits = [read_split(data, name, config.classes) for name in ("train", "val")]
     train, val = (letterboxed(samples, config.width, config.height) for samples in splits)
-    return Trainer(config, train, val, out)
+    return Trainer(config, train, val, out, group)
