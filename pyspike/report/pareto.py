@@ -152,7 +152,8 @@ def _draw_points(figure: Any, axes: Any, space: DesignSpace, optimal: Sequence[i
     bar = figure.colorbar(drawn, cax=figure.add_axes((0.555, 0.1, 0.012, 0.755)))
     bar.outline.set_visible(False)
     if norm is LogNorm:
-        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        near = area.max() < 20 * area.min()
+        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7) if near else (1, 2, 5)))
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:.4g}")
     bar.ax.yaxis.set_minor_formatter(lambda value, _: "")
     bar.ax.tick_params(colors=MUTED, labelsize=9)

@@ -24,6 +24,7 @@ from pyspike.chip.simulate import simulate
 from pyspike.chip.sweep import MAX_POINTS, Grid, Outcome, sweep, write_csv
 from pyspike.chip.sweep_journal import Journal, Keys
 from pyspike.chip.sweep_point import Figures, Job, area, evaluate
+from pyspike.chip.sweep_workers import in_processes
 from pyspike.graph import Graph, Port, Tensor
 from pyspike.ops import Conv2d, Fire
 from tests.cli import conftest
@@ -128,6 +129,8 @@ def test_figures_are_those_of_a_simulation(job: Job) -> None:
         {"link_delay": 3},
         {"clock": 1e6},
         {"energy": "loihi"},
+        {"coding": "folded"},
+        {"lanes": 8},
     ):
         chip = BASE.replace(**changes)
         mapped = map_network(small_graph(), chip, effort=job.effort)
@@ -236,6 +239,40 @@ def test_a_worker_that_dies_is_one_point(job: Job, tmp_path: Path) -> None:
     check_deadly(job, outcomes, tmp_path / "journal")
 
 
+class Pressed(Job):
+    """Ctrl-C reaches the workers, too, and is none of their business."""
+
+    def run(self, chip: Chip) -> Outcome:
+        os.kill(os.getpid(), signal.SIGINT)
+        return super().run(chip)
+
+
+def test_workers_leave_interrupts_to_their_parent(job: Job, tmp_path: Path) -> None:
+    pressed = Pressed(job.model, job.inputs, job.expected)
+    try:
+        outcomes = sweep(pressed, Grid(BASE, {"lanes": [8]}), tmp_path / "journal", workers=1)
+    except KeyboardInterrupt:
+        pytest.fail("an interrupt ended the worker")
+    assert outcomes[0].status == "ok"
+
+
+class Endless(Job):
+    """Takes an hour for chips with 32 lanes."""
+
+    def run(self, chip: Chip) -> Outcome:
+        if chip.lanes == 32:
+            time.sleep(3600)
+        return super().run(chip)
+
+
+@pytest.mark.timeout(120)
+def test_closing_waits_for_no_point(job: Job) -> None:
+    endless = Endless(job.model, job.inputs, job.expected)
+    running = in_processes(endless, [(0, BASE.replace(lanes=32)), (1, BASE.replace(lanes=8))], 2)
+    assert next(running) == (1, evaluate(job, BASE.replace(lanes=8)))
+    running.close()
+
+
 # Ray opens sockets and files that it leaves to the garbage collector.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_ray_finds_what_this_process_finds(job: Job, tmp_path: Path) -> None:
@@ -313,7 +350,7 @@ def test_torn_and_foreign_lines_say_nothing(tmp_path: Path) -> None:
         journal.append(key, good[key])
     journal.append("d", Outcome("died", settled=False))
     entry = json.loads(journal.path.read_text().splitlines()[0])
-    strange = [{**entry, "cycles": 1.5}, {**entry, "cycles": True}, {**entry, "more": 1}, {**entry, "point": 3},
+    strange = [{**entry, "cycles": True}, {**entry, "cycles": 1.5}, {**entry, "more": 1}, {**entry, "point": 3},
                {**entry, "status": "no"}, {"point": "e", "status": "ok"}, [], 3]  # fmt: skip
     with journal.path.open("a") as file:
         file.write(
