@@ -236,7 +236,7 @@ def simulate(
         raw = _simulator.run(
             to_bytes(each.firmware), [host.sent(source) for source in each.dataflow.inputs],
             threads=min(threads, MAX_MESH),  # each has a band of rows
-            windows=windows, trace=_trace_path(trace, number, len(mapped.passes)),
+            windows=windows, raster=raster, trace=_trace_path(trace, number, len(mapped.passes)),
             progress=_told(progress),
         )  # fmt: skip
         delivering = [step for step in each.dataflow.steps() if step.delivery is not None]
