@@ -32,6 +32,7 @@ from pyspike.errors import ModelFormatError
 Progress = Callable[[int, int], None]
 
 LARGEST_PICKLE = 8 << 20  # bytes; that of the largest published network has a tenth of them
+LARGEST_TUPLE = 1000  # values, those of tuples within it counted each time that they are named
 MOST_MODULES = 100_000
 DEEPEST_MODULE = 64
 MOST_SHARING = 16  # times that the tensors may hold what the file holds, by sharing storages
@@ -171,23 +172,64 @@ class _Archive:
 
 
 def check_opcodes(pickled: bytes) -> None:
-    """Refuse a pickle whose opcodes torch.save does not write, that claims more than it has, or whose memo has gaps.
+    """Refuse a pickle whose opcodes torch.save does not write, or that takes more memory or time than its length does.
 
-    Raises `ModelFormatError`. Python's own reader would allocate what is claimed before it looks.
+    Raises `ModelFormatError`. Python's own reader would allocate what a length claims and fill gaps of its memo before
+    it looks, and would hash a tuple of tuples of tuples, each named twice, for years.
     """
-    memo = 0
+    scan = _Scan()
     try:
         for opcode, argument, at in pickletools.genops(pickled):
             if opcode.name not in _OPCODES:
                 raise ModelFormatError(f"data.pkl: byte {at}: {opcode.name} is not what torch.save writes")
-            if opcode.name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
-                if argument is not None and argument > memo:
-                    raise ModelFormatError(f"data.pkl: byte {at}: expected memo entry {memo}, found {argument}")
-                memo += 1
-    except ValueError as error:
+            scan.step(opcode, argument, at)
+    except (ValueError, IndexError) as error:
         if isinstance(error, ModelFormatError):
             raise
         raise ModelFormatError(f"data.pkl is no complete pickle: {error}") from None
+
+
+class _Scan:
+    """The stack and memo of a pickle machine that holds nothing but how much there is to hash in each value."""
+
+    def __init__(self) -> None:
+        self._stack: list[int] = []
+        self._marks: list[int] = []
+        self._memo: list[int] = []
+
+    def step(self, opcode: pickletools.OpcodeInfo, argument: Any, at: int | None) -> None:
+        """What one opcode does; IndexError where the stack or memo has not what it needs."""
+        if opcode.name == "MARK":
+            self._marks.append(len(self._stack))
+        elif opcode.name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            self._keep(len(self._memo) if argument is None else argument, at)
+        elif opcode.name in ("BINGET", "LONG_BINGET"):
+            self._stack.append(self._memo[argument])
+        else:
+            taken = self._take(opcode.stack_before)
+            weight = 1 + sum(taken) if opcode.name.startswith("TUPLE") else 1
+            if weight > LARGEST_TUPLE:
+                raise ModelFormatError(f"data.pkl: byte {at}: a tuple of more than {LARGEST_TUPLE:,} values")
+            self._stack += [weight] * len(opcode.stack_after)
+
+    def _keep(self, index: int, at: int | None) -> None:
+        if index > len(self._memo):
+            raise ModelFormatError(f"data.pkl: byte {at}: expected memo entry {len(self._memo)}, found {index}")
+        self._memo[index : index + 1] = [self._stack[-1]]
+
+    def _take(self, wanted: list[pickletools.StackObject]) -> list[int]:
+        """Pop what an opcode takes: everything after the last mark, and so many values."""
+        count = len(wanted)
+        taken = []
+        if pickletools.markobject in wanted:
+            count = wanted.index(pickletools.markobject)
+            mark = self._marks.pop()
+            taken, self._stack[mark:] = self._stack[mark:], []
+        if count > len(self._stack):
+            raise IndexError("its stack is empty")
+        for _ in range(count):
+            taken.append(self._stack.pop())
+        return taken
 
 
 class _StandIn:

@@ -229,7 +229,7 @@ def test_tensors_do_not_multiply_a_storage(read: Read) -> None:
         (b"(S'ls'\nios\nsystem\n.", "STRING"),
         (b"(ios\nsystem\n.", "INST"),
         (b"\x80\x02(cos\nsystem\no.", "OBJ"),
-        (b"\x80\x02}h\x05.", "memo|key|Memo"),
+        (b"\x80\x02}h\x05.", "no complete pickle"),
         (b"", "no complete pickle"),
         (b"\x80\x02", "no complete pickle"),
         (b"PK\x03\x04", "PERSID|no complete"),
@@ -238,6 +238,26 @@ def test_tensors_do_not_multiply_a_storage(read: Read) -> None:
 def test_pickles_that_claim_or_do_too_much(pickled: bytes, match: str, read: Read) -> None:
     with pytest.raises(ModelFormatError, match=match):
         read(archive(pickled))
+
+
+def test_keys_that_take_forever_to_hash(read: Read) -> None:
+    """Tuples of two, each twice the one before: a hundred levels, which a dict would hash 2^100 times."""
+    nested = b")q\x00" + b"".join(
+        b"0h" + bytes([i]) + b"h" + bytes([i]) + b"\x86q" + bytes([i + 1]) for i in range(100)
+    )
+    for use in (b"N0}h\x64Ns.", b"0c__builtin__\nset\n](h\x64e\x85R.", b"0}(h\x64Nu."):
+        with pytest.raises(ModelFormatError, match="tuple of more than 1,000"):
+            read(archive(b"\x80\x02" + nested + use))
+    wide = b"(" + b"K\x01" * 999 + b"tq\x00"
+    assert read(archive(b"\x80\x02}(" + text("ema") + b"}" + text("a") + tensor() + b"s" + wide + b"Nu."))
+    with pytest.raises(ModelFormatError, match="tuple of more than 1,000"):
+        read(archive(b"\x80\x02}(" + wide + b"h\x00\x85Nu."))
+
+
+def test_stacks_that_run_empty(read: Read) -> None:
+    for pickled in (b"0.", b"t.", b"}s.", b"N\x86.", b"u.", b"(Nu.", b"q\x00.", b"h\x00.", b"R.", b"NR.", b"b.", b"."):
+        with pytest.raises(ModelFormatError, match="no complete pickle"):
+            read(archive(b"\x80\x02" + pickled))
 
 
 def test_archives_within_archives(read: Read) -> None:
