@@ -10,7 +10,8 @@ import torch
 from pyspike.models.spikeyolo import SpikeYOLO
 from training.detect.average import recalibrated
 from training.detect.config import Config
-from training.detect.data import letterboxed, read_split, training_batch
+from training.detect.data import letterboxed, training_batch
+from training.detect.formats import read_split
 
 from .scenes import CLASSES, write_scenes
 

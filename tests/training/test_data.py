@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from training.detect.config import Config
-from training.detect.data import Sample, collate, letterboxed, read_annotation, read_split, training_batch
+from training.detect.data import Sample, collate, letterboxed, training_batch
+from training.detect.formats import read_split
 
 from .scenes import CLASSES, write_scenes
 
@@ -20,27 +20,6 @@ CONFIG = Config(classes=CLASSES, width=64, height=64, batch=3)
 def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
     root = write_scenes(tmp_path_factory.mktemp("data") / "scenes")
     return letterboxed(read_split(root, "train", CLASSES), 64, 64)
-
-
-def test_boxes_of_zero_size_are_dropped_and_classes_checked(tmp_path: Path) -> None:
-    root = write_scenes(tmp_path / "scenes", 1, 0)
-    boxes, classes = read_annotation(root / "annotations" / "scene0.xml", CLASSES)
-    assert classes.tolist() == [0, 1]
-    assert (boxes[:, 2:] - boxes[:, :2]).tolist() == [[32, 32], [48, 16]]
-    with pytest.raises(ValueError, match="'bar' is none of"):
-        read_annotation(root / "annotations" / "scene0.xml", ("square",))
-
-
-def test_pascal_voc_folders_are_read_too(tmp_path: Path) -> None:
-    plain = write_scenes(tmp_path / "scenes", 2, 1)
-    voc = tmp_path / "VOC"
-    (voc / "ImageSets").mkdir(parents=True)
-    (plain / "images").rename(voc / "JPEGImages")
-    (plain / "annotations").rename(voc / "Annotations")
-    plain.rename(voc / "ImageSets" / "Main")
-    found = read_split(voc, "train", CLASSES)
-    assert [s.name for s in found] == ["scene0", "scene1"]
-    assert found[0].image.shape == (96, 128, 3)
 
 
 def test_letterboxed_boxes_stay_on_their_objects(samples: list[Sample]) -> None:

@@ -14,7 +14,8 @@ from torch import multiprocessing
 from pyspike.models.spikeyolo import SpikeYOLOConfig
 from training.detect.checkpoint import load
 from training.detect.config import Config
-from training.detect.data import letterboxed, read_split, training_batch
+from training.detect.data import letterboxed, training_batch
+from training.detect.formats import read_split
 from training.detect.processes import Group, joined
 from training.detect.run import Trainer, open_run
 

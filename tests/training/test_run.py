@@ -10,7 +10,8 @@ import torch
 
 from pyspike.models.spikeyolo import SpikeYOLOConfig
 from training.detect.config import Config
-from training.detect.data import letterboxed, read_split
+from training.detect.data import letterboxed
+from training.detect.formats import read_split
 from training.detect.run import Trainer, empty_model, parameter_groups
 
 from .scenes import CLASSES, write_scenes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from training.detect.config import Config
 
 if TYPE_CHECKING:
-    from training.detect.data import Sample
+    from training.detect.data import AnySample
 
 Labelled = tuple[Image.Image, NDArray[np.float32], NDArray[np.int64]]
 FILL = (114, 114, 114)
@@ -20,7 +21,7 @@ KEPT = 0.25  # and so are boxes of which less than this share of the area is lef
 
 
 def augment(
-    samples: list[Sample], index: int, rng: np.random.Generator, config: Config, mosaic: bool
+    samples: Sequence[AnySample], index: int, rng: np.random.Generator, config: Config, mosaic: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]]:
     """One augmented sample (image uint8 [H, W, 3], boxes [N, 4], classes [N]), a function of the generator's state."""
     size = (config.width, config.height)
@@ -42,7 +43,7 @@ def augment(
     return np.asarray(_shift_colours(image, rng, config.hsv)), boxes, classes
 
 
-def _tile(tiles: list[Sample], size: tuple[int, int]) -> Labelled:
+def _tile(tiles: Sequence[AnySample], size: tuple[int, int]) -> Labelled:
     """Four images edge to edge on a canvas of twice the size."""
     w, h = size
     canvas = Image.new("RGB", (2 * w, 2 * h), FILL)

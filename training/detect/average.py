@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from training.detect.config import Config
-from training.detect.data import Sample, training_batch
+from training.detect.data import AnySample, training_batch
 
 
 @torch.no_grad()
-def recalibrated(model: nn.Module, samples: list[Sample], config: Config) -> nn.Module:
+def recalibrated(model: nn.Module, samples: Sequence[AnySample], config: Config) -> nn.Module:
     """A copy of a float `model` in eval mode whose batch norms hold the statistics of one epoch, without mosaic.
 
     Running statistics lag behind weights that change, and averaged weights have statistics of their own. Spiking
@@ -28,7 +29,7 @@ def recalibrated(model: nn.Module, samples: list[Sample], config: Config) -> nn.
     first = next(fresh.parameters())
     for step in range(max(1, len(samples) // config.batch)):
         batch = training_batch(samples, step, config, mosaic=False)
-        fresh(torch.from_numpy(batch.images).permute(0, 3, 1, 2).to(first) / 255)
+        fresh(batch.inputs(first) / 255)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return fresh.eval()

@@ -30,6 +30,8 @@ class Config:
     batch: int = 16  # images per step, of all processes together
     seed: int = 0
     threads: int = 1
+    in_memory: bool = True  # hold all images; False reads each when it is needed, for data sets that do not fit
+    workers: int = 1  # threads that read and augment batches ahead
     device: str = "cpu"  # or "cuda": one GPU per process
     # whether batch norms and the loss's normaliser are over the batches of all processes, so that their number does not
     # matter; the published detectors were trained without

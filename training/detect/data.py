@@ -1,89 +1,89 @@
-"""Images with boxes in Pascal VOC form, in memory, and batches that are a function of (seed, step) alone."""
+"""Images with boxes, in memory or on disk, and batches that are a function of (seed, step) alone."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from PIL import Image
+from torch import Tensor
 
-from pyspike.tasks.detect import letterbox
+from pyspike.tasks.letterbox import Letterbox, letterbox
 from training.detect.augment import augment
 from training.detect.config import Config
+from training.detect.formats import Stored
 
 
 @dataclass(frozen=True)
 class Sample:
     """One image and its boxes.
 
-    name: file stem; image: uint8 [H, W, 3] RGB; boxes: float32 [N, 4], x1 y1 x2 y2 in pixels of `image`;
-    classes: int64 [N].
+    name: unique within its split; image: uint8 [H, W, 3] RGB, or frames of events [T, H, W, 3]; boxes: float32 [N, 4],
+    x1 y1 x2 y2 in pixels of `image`; classes: int64 [N]; content: x1 y1 x2 y2 of the picture where it is letterboxed.
     """
 
     name: str
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
     classes: NDArray[np.int64]
+    content: tuple[int, int, int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the image."""
+        height, width = self.image.shape[-3:-1]
+        return height, width
 
 
-def read_annotation(path: Path, classes: tuple[str, ...]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Boxes [N, 4] (x1 y1 x2 y2, pixels) and class numbers [N] of a VOC file; boxes of zero size are dropped.
-
-    Raises `ValueError` for a class that is not in `classes`.
-    """
-    boxes, labels = [], []
-    for item in ET.parse(path).getroot().iter("object"):
-        name = item.findtext("name", "")
-        if name not in classes:
-            raise ValueError(f"{path}: class {name!r} is none of {classes}")
-        corners = [float(item.findtext(f"bndbox/{key}", "nan")) for key in ("xmin", "ymin", "xmax", "ymax")]
-        if corners[2] > corners[0] and corners[3] > corners[1]:
-            boxes.append(corners)
-            labels.append(classes.index(name))
-    return np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64)
+AnySample = Sample | Stored
 
 
-def read_split(root: Path, split: str, classes: tuple[str, ...]) -> list[Sample]:
-    """All samples that the list of `split` names, at their own size.
-
-    `root` holds <split>.txt, images/<name>.jpg and annotations/<name>.xml, or the same in the folders of Pascal VOC:
-    ImageSets/Main, JPEGImages and Annotations. Raises `FileNotFoundError` where neither is there.
-    """
-    voc = (root / "ImageSets" / "Main").is_dir()
-    lists, images, annotations = (
-        ("ImageSets/Main", "JPEGImages", "Annotations") if voc else ("", "images", "annotations")
-    )
-    samples = []
-    for name in (root / lists / f"{split}.txt").read_text().split():
-        with Image.open(root / images / f"{name}.jpg") as picture:
-            image = np.asarray(picture.convert("RGB"))
-        boxes, labels = read_annotation(root / annotations / f"{name}.xml", classes)
-        samples.append(Sample(name, image, boxes, labels))
-    return samples
-
-
-def letterboxed(samples: list[Sample], width: int, height: int) -> list[Sample]:
-    """The samples on the network's canvas of width x height pixels."""
-    out = []
+def letterboxed(samples: Sequence[AnySample], width: int, height: int, in_memory: bool = True) -> list[AnySample]:
+    """The samples on the network's canvas of width x height pixels; read now, or else each time their image is."""
+    out: list[AnySample] = []
     for s in samples:
-        image, place = letterbox(s.image, (height, width))
-        out.append(Sample(s.name, image, place.to_target(s.boxes.astype(np.float64)).astype(np.float32), s.classes))
+        place = Letterbox.fit(s.size, (height, width))
+        (h, w), (top, left) = place.resized, place.offset
+        boxes = place.to_target(s.boxes.astype(np.float64)).astype(np.float32)
+        fitted = Stored(
+            s.name,
+            partial(_fitted, s, (height, width)),
+            (height, width),
+            boxes,
+            s.classes,
+            (left, top, left + w, top + h),
+        )
+        out.append(Sample(s.name, fitted.image, boxes, s.classes, fitted.content) if in_memory else fitted)
     return out
+
+
+def _fitted(sample: AnySample, size: tuple[int, int]) -> NDArray[np.uint8]:
+    image = sample.image
+    if image.ndim == 3:
+        return letterbox(image, size)[0]
+    return np.stack([letterbox(frame, size)[0] for frame in image])
 
 
 @dataclass(frozen=True)
 class Batch:
-    """images: uint8 [B, H, W, 3]; boxes: float32 [B, M, 4] x1 y1 x2 y2 in pixels; classes: int64 [B, M], -1 = none."""
+    """images: uint8 [B, H, W, 3] or [B, T, H, W, 3]; boxes: float32 [B, M, 4] x1 y1 x2 y2 in pixels; classes: int64
+    [B, M], -1 = none.
+    """
 
     images: NDArray[np.uint8]
     boxes: NDArray[np.float32]
     classes: NDArray[np.int64]
 
+    def inputs(self, like: Tensor | None = None) -> Tensor:
+        """The images channels first, [B, 3, H, W] or [B, T, 3, H, W]: uint8, or as `like` on its device, in 0..255."""
+        images = torch.from_numpy(self.images).movedim(-1, -3)  # a view: memory stays channels last
+        return images if like is None else images.to(like)
 
-def collate(samples: list[Sample]) -> Batch:
+
+def collate(samples: Sequence[AnySample]) -> Batch:
     """Stack samples of one size, their boxes padded to the largest number."""
     most = max(1, max(len(s.classes) for s in samples))
     boxes = np.zeros((len(samples), most, 4), np.float32)
@@ -94,7 +94,7 @@ def collate(samples: list[Sample]) -> Batch:
 
 
 def training_batch(
-    samples: list[Sample], step: int, config: Config, mosaic: bool = True, rank: int = 0, ranks: int = 1
+    samples: Sequence[AnySample], step: int, config: Config, mosaic: bool = True, rank: int = 0, ranks: int = 1
 ) -> Batch:
     """The batch of `step`: images in a fresh order every epoch, augmented: a function of (seed, step) alone.
 

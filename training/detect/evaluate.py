@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import nn
 from pyspike.nn import SpikeCounter, SpikeStatistics, record_neurons
 from pyspike.tasks.detect import nms
 from training.detect.config import Config
-from training.detect.data import Sample, collate
+from training.detect.data import AnySample, collate
 
 MAX_DETECTIONS = 300
 MAX_CANDIDATES = 1500  # before suppression, per image
@@ -71,7 +72,7 @@ def candidates(
 @torch.no_grad()
 def detections(
     model: nn.Module,
-    samples: list[Sample],
+    samples: Sequence[AnySample],
     config: Config,
     counter: SpikeCounter | None = None,
     raw_pixels: bool = False,
@@ -81,9 +82,8 @@ def detections(
     found = []
     for start in range(0, len(samples), config.batch):
         batch = collate(samples[start : start + config.batch])
-        images = torch.from_numpy(batch.images).permute(0, 3, 1, 2).to(first.device)
         with record_neurons(model) as recorded:
-            raw = model(images if raw_pixels else images.to(first.dtype) / 255)
+            raw = model(batch.inputs().to(first.device) if raw_pixels else batch.inputs(first) / 255)
         if counter is not None:
             counter.add(recorded)
         decoded = model.decode(raw).double().cpu().numpy()  # type: ignore[operator]
@@ -93,7 +93,7 @@ def detections(
 
 def evaluate(
     model: nn.Module,
-    samples: list[Sample],
+    samples: Sequence[AnySample],
     config: Config,
     fanout: dict[str, float] | None = None,
     raw_pixels: bool = False,
@@ -110,7 +110,7 @@ def evaluate(
 
 def score(
     found: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]],
-    samples: list[Sample],
+    samples: Sequence[AnySample],
     classes: tuple[str, ...],
     spikes: SpikeStatistics | None = None,
 ) -> Evaluation:

@@ -20,8 +20,9 @@ from pyspike.models.spikeyolo import SpikeYOLO
 from pyspike.nn import fanouts, float_exactness, fold, integer_twin, quantise
 from training.detect import checkpoint
 from training.detect.config import Config
-from training.detect.data import letterboxed, read_split
+from training.detect.data import letterboxed
 from training.detect.evaluate import Evaluation, evaluate, interval, resampled
+from training.detect.formats import read_split
 
 if TYPE_CHECKING:
     from training.detect.run import Trainer
@@ -90,7 +91,7 @@ def report(data: Path, out: Path, test: bool) -> dict[str, Any]:
         "fanout": fanout,
     }
     for split in ("val", "test") if test else ("val",):
-        samples = letterboxed(read_split(data, split, config.classes), config.width, config.height)
+        samples = letterboxed(read_split(data, split, config.classes), config.width, config.height, config.in_memory)
         found = {
             "float": evaluate(load_stage(out / "stage_a.pt"), samples, config, fanout),
             "sparse_float": evaluate(load_stage(out / "stage_b.pt"), samples, config, fanout),

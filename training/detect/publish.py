@@ -26,8 +26,9 @@ import pyspike
 from pyspike.nn import export_onnx, integer_twin
 from training.detect import checkpoint
 from training.detect.config import Config
-from training.detect.data import letterboxed, read_split
+from training.detect.data import letterboxed
 from training.detect.final import load_final, report
+from training.detect.formats import read_split
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "pyspike" / "data"

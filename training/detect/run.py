@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -28,8 +29,9 @@ from pyspike.nn.record import density_and_penalty
 from training.detect import checkpoint
 from training.detect.average import recalibrated
 from training.detect.config import Config
-from training.detect.data import Batch, Sample, letterboxed, read_split, training_batch
+from training.detect.data import AnySample, Batch, letterboxed, training_batch
 from training.detect.evaluate import Evaluation, evaluate
+from training.detect.formats import read_split
 from training.detect.loss import Gains, detection_loss
 from training.detect.penalty import Controller
 from training.detect.processes import Group
@@ -73,7 +75,7 @@ class Trainer:
     """The state of a run: `step` counts finished steps; `stage` is 0, 1 or 2."""
 
     def __init__(
-        self, config: Config, train: list[Sample], val: list[Sample], out: Path, group: Group | None = None
+        self, config: Config, train: list[AnySample], val: list[AnySample], out: Path, group: Group | None = None
     ) -> None:
         self.config, self.train_set, self.val_set, self.out = config, train, val, out
         self.group = group or Group()
@@ -179,8 +181,7 @@ class Trainer:
     def _forward(self, batch: Batch) -> tuple[Tensor, Tensor, float, Tensor]:
         """Loss, its items, density, penalty. Of several processes, means of these tensors are those of the batch."""
         first = next(self.model.parameters())
-        images = torch.from_numpy(batch.images).permute(0, 3, 1, 2)  # NHWC in memory already
-        inputs = images.to(first) if self.stage == 2 else images.to(first) / 255
+        inputs = batch.inputs(first) if self.stage == 2 else batch.inputs(first) / 255
         gains = Gains(self.config.box_gain, self.config.class_gain, self.config.dfl_gain)
         with record_neurons(self.model) as recorded:
             raw = self.parallel(inputs)
@@ -240,18 +241,17 @@ class Trainer:
         """Train up to step `until` (default: all stages), writing log and checkpoints."""
         end = min(until or self.config.total_steps, self.config.total_steps)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with ThreadPoolExecutor(1) as pool, Progress(*columns, console=self.console) as bar:
+        with ThreadPoolExecutor(self.config.workers) as pool, Progress(*columns, console=self.console) as bar:
             task = bar.add_task("training", total=end, completed=self.step)
-            ahead = self._prefetch(pool, end)
+            ahead: deque[Future[Batch]] = deque()  # of the next steps
             while self.step < end:
                 while self.stage < 2 and self.step >= self.stage_start() + self.config.steps[self.stage]:
                     self._next_stage()
                 began = time.perf_counter()
-                assert ahead is not None
-                batch = ahead.result()
-                ahead = self._prefetch(pool, end, 1)
+                while len(ahead) <= self.config.workers and self.step + len(ahead) < end:
+                    ahead.append(pool.submit(self.batch, self.step + len(ahead)))
                 rate = self.rate()
-                loss, items, density = self.train_step(batch)
+                loss, items, density = self.train_step(ahead.popleft().result())
                 self.step += 1
                 self._seconds.append(time.perf_counter() - began)
                 self._report(rate, loss, items, density, end)
@@ -259,12 +259,10 @@ class Trainer:
                     self.save()
                 bar.update(task, completed=self.step, description=f"stage {STAGES[self.stage]} loss {float(loss):.3f}")
 
-    def _prefetch(self, pool: ThreadPoolExecutor, end: int, ahead: int = 0) -> Future[Batch] | None:
-        step = self.step + ahead
-        if step >= end:
-            return None
-        share = self.mosaic_at(step), self.group.rank, self.group.size
-        return pool.submit(training_batch, self.train_set, step, self.config, *share)
+    def batch(self, step: int) -> Batch:
+        """This process's share of the batch of `step`."""
+        place = self.group.rank, self.group.size
+        return training_batch(self.train_set, step, self.config, self.mosaic_at(step), *place)
 
     def _select(self, map50: float, density: float) -> None:
         """Keep the averaged integer network if it is the best on val so far, of those that are sparse enough.
@@ -312,7 +310,7 @@ class Trainer:
 
 
 def open_run(config: Config, data: Path, out: Path, group: Group | None = None) -> Trainer:
-    """A trainer over `data` (train.txt, val.txt, images/, annotations/), resumed if `out` holds a checkpoint."""
+    """A trainer over `data` (any of `training.detect.formats`), resumed if `out` holds a checkpoint."""
     splits = [read_split(data, name, config.classes) for name in ("train", "val")]
-    train, val = (letterboxed(samples, config.width, config.height) for samples in splits)
+    train, val = (letterboxed(s, config.width, config.height, config.in_memory) for s in splits)
     return Trainer(config, train, val, out, group)
