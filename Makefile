@@ -75,7 +75,7 @@ format: $(STAMPS)/test
 build: $(STAMPS)/native
 
 clean:
-	rm -rf build $(VENV) pyspike/_native*.so
+	rm -rf build $(VENV) pyspike/_native*.so pyspike/_simulator*.so
 
 $(STAMPS)/venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
