@@ -220,15 +220,12 @@ class _Scan:
     def _take(self, wanted: list[pickletools.StackObject]) -> list[int]:
         """Pop what an opcode takes: everything after the last mark, and so many values."""
         count = len(wanted)
-        taken = []
+        taken: list[int] = []
         if pickletools.markobject in wanted:
             count = wanted.index(pickletools.markobject)
             mark = self._marks.pop()
             taken, self._stack[mark:] = self._stack[mark:], []
-        if count > len(self._stack):
-            raise IndexError("its stack is empty")
-        for _ in range(count):
-            taken.append(self._stack.pop())
+        taken += [self._stack.pop() for _ in range(count)]
         return taken
 
 
