@@ -63,7 +63,8 @@ def _drain(
     """Run all that waits, at most `most` at once; `running` holds what is lost where the pool breaks."""
     while waiting or running:
         while waiting and len(running) < most:
-            running[pool.submit(evaluate, job, waiting[0][1])] = waiting[0]
+            with _deaf():
+                running[pool.submit(evaluate, job, waiting[0][1])] = waiting[0]
             waiting.popleft()
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             outcome = future.result()
@@ -87,11 +88,18 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         hears.close()
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that begin in here never hear Ctrl-C, which is their parent's to handle; it does so on leaving."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(hears: Connection) -> None:
-    """A worker ends when the other end of its lifeline closes, even if by the parent's death; Ctrl-C is the parent's
-    to handle.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A worker ends when the other end of its lifeline closes, even if by the parent's death."""
 
     def watch() -> None:
         hears.poll(None)

@@ -26,7 +26,7 @@ INTERRUPTED = 130
 
 def sweep(
     model: Annotated[Path, typer.Argument(help="A model image (.spk).")],
-    grid: Annotated[Path, typer.Option(help="A TOML file: [chip], and lists of values in [grid].")],
+    grid: Annotated[Path, typer.Option(help="A TOML file: a chip, and lists of values for its keys.")],
     source: Annotated[
         Path | None,
         typer.Argument(metavar="[INPUT]", help="A .npy or .npz file, or a photograph; random integers without it."),
