@@ -219,6 +219,14 @@ def test_recordings_give_frames_latest_first(tmp_path: Path) -> None:
     assert collate([fitted, fitted]).inputs().shape == (2, 4, 3, 320, 320)
     with pytest.raises(DatasetError, match=r"a_bbox\.npy: box 0: class 1 .* is none of"):
         read_split(tmp_path, "train", ("car",))
+    path = tmp_path / "train" / "a_td.dat"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-8] + whole[-16:-8].replace(whole[-16:-12], b"\0\0\0\0"))  # time runs backwards
+    with pytest.raises(DatasetError, match=r"a_td\.dat: event 2: time runs backwards"):
+        read_split(tmp_path, "train", ("car", "pedestrian"))[0].image
+    path.write_bytes(whole[:-1])
+    with pytest.raises(DatasetError, match=r"a_td\.dat: expected events of 8 bytes"):
+        read_split(tmp_path, "train", ("car", "pedestrian"))
     (tmp_path / "train" / "a_bbox.npy").unlink()
     with pytest.raises(DatasetError, match=r"a_td\.dat: its annotations .*a_bbox\.npy are missing"):
         read_split(tmp_path, "train", ("car", "pedestrian"))

@@ -12,7 +12,8 @@ from pyspike.models.spikeyolo import SpikeYOLOConfig
 from training.detect.config import Config
 from training.detect.data import letterboxed
 from training.detect.formats import read_split
-from training.detect.run import Trainer, empty_model, parameter_groups
+from training.detect.optimise import parameter_groups
+from training.detect.run import Trainer, empty_model
 
 from .scenes import CLASSES, write_scenes
 

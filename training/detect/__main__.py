@@ -24,7 +24,7 @@ def main() -> None:
     with joined(config.device) as group:
         trainer = open_run(config, args.data, args.out, group)
         trainer.run(args.until)
-    if group.first and trainer.step == config.total_steps:
+    if group.first and trainer.step == trainer.config.total_steps:
         from training.detect.final import finish
 
         finish(trainer, args.data)

@@ -55,7 +55,14 @@ def load_stage(path: Path | str) -> nn.Module:
 
 
 def finish(trainer: Trainer, data: Path) -> None:
-    """Write final.pt and metrics.json (validation split) of a run whose steps are all done."""
+    """Write final.pt and metrics.json (validation split) of a run whose steps are all done.
+
+    A run without stage (c) leaves its float model, stage_a.pt or stage_b.pt, and that one's metrics.
+    """
+    if not trainer.config.steps[2]:
+        trainer.leave_stage()
+        checkpoint.save_json(trainer.out / "metrics.json", {"val": {"float": trainer.validate().summary()}})
+        return
     checkpoint.save(
         trainer.out / "final.pt",
         {

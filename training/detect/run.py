@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from pyspike.models.spikeyolo import SpikeYOLO
 from pyspike.nn import fanouts, fold, integer_twin, quantise, record_neurons
 from pyspike.nn.record import density_and_penalty
-from training.detect import checkpoint
+from training.detect import checkpoint, optimise
 from training.detect.average import recalibrated
 from training.detect.config import Config
 from training.detect.data import AnySample, Batch, letterboxed, training_batch
@@ -54,23 +54,6 @@ def empty_model(config: Config, stage: int) -> nn.Module:
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def parameter_groups(model: nn.Module, config: Config, folded: bool) -> list[dict[str, Any]]:
-    """Groups for AdamW; `scale` multiplies the learning rate.
-
-    Adam's steps have one absolute size. Batch norms make that harmless, but folded weights have scales of their own
-    (the stem's are divided by 255), so there each tensor's rate is relative to its root mean square.
-    """
-    if not folded:
-        decayed = [p for p in model.parameters() if p.ndim > 1]
-        others = [p for p in model.parameters() if p.ndim <= 1]
-        return [
-            {"params": decayed, "weight_decay": config.weight_decay, "scale": 1.0},
-            {"params": others, "weight_decay": 0.0, "scale": 1.0},
-        ]
-    scales = [(p, float(p.detach().double().square().mean().sqrt())) for p in model.parameters()]
-    return [{"params": [p], "weight_decay": 0.0, "scale": max(scale, 1e-6)} for p, scale in scales]
-
-
 class Trainer:
     """The state of a run: `step` counts finished steps; `stage` is 0, 1 or 2."""
 
@@ -84,6 +67,8 @@ class Trainer:
         out.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(config.threads)
         self.step, self.stage = 0, 0
+        self.amp = config.amp and self.group.device.type == "cuda"
+        self.scaler = torch.amp.GradScaler(self.group.device.type, enabled=self.amp)
         self.best = -1.0  # val mAP50 of the integer network in best.pt
         self.controller = Controller(config.penalty)
         canvas = torch.zeros(1, 3, config.height, config.width)
@@ -103,7 +88,8 @@ class Trainer:
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.model = self.group.with_batch_norms(model, self.config.synchronised).train()
         self.parallel = self.group.parallel(self.model)
-        self.optimiser = torch.optim.AdamW(parameter_groups(self.model, self.config, folded=self.stage == 2), lr=0.0)
+        self.optimiser = optimise.optimiser(self.model, self.config, folded=self.stage == 2)
+        self.updates, self.pending = 0, 0  # of this stage; batches whose gradients wait for the next
 
     # ---- schedule
 
@@ -116,11 +102,9 @@ class Trainer:
         return (self.step - self.stage_start()) / max(self.config.steps[self.stage], 1)
 
     def rate(self) -> float:
-        """Learning rate of the next step: warm-up, then a cosine down to `final_rate` of the peak."""
-        peak, done = self.config.rates[self.stage], self.step - self.stage_start()
-        cosine = (1 + math.cos(math.pi * self.progress())) / 2
-        warm = min(1.0, (done + 1) / self.config.warmup)
-        return peak * warm * (self.config.final_rate + (1 - self.config.final_rate) * cosine)
+        """Learning rate of the next step: warm-up, then down to `final_rate` of the peak."""
+        rate = optimise.decayed(self.config, self.config.rates[self.stage], self.progress())
+        return rate * optimise.warm(self.config, self.step - self.stage_start())
 
     def mosaic_at(self, step: int) -> bool:
         """No mosaic in the last steps of stages (a) and (c)."""
@@ -145,6 +129,10 @@ class Trainer:
                 "average": self.average.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
                 "controller": self.controller.to_dict(),
+                "scaler": self.scaler.state_dict(),
+                "updates": self.updates,
+                "pending": self.pending,
+                "gradients": [p.grad for p in self.model.parameters()] if self.pending else [],
                 "rng": torch.get_rng_state(),
             },
         )
@@ -158,37 +146,55 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.controller = Controller(**state["controller"])
+        self.updates = state.get("updates", self.step - self.stage_start())  # older runs: one each step
+        self.pending = state.get("pending", 0)
+        if self.pending:
+            for p, grad in zip(self.model.parameters(), state["gradients"], strict=True):
+                p.grad = grad if grad is None else grad.to(p)
+        if state.get("scaler"):
+            self.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["rng"])
 
     # ---- one step
 
     def train_step(self, batch: Batch) -> tuple[Tensor, Tensor, float | None]:
         """One optimiser step; returns loss, its three items, and the density if it was measured."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate() * group["scale"]
+        done, c = self.step - self.stage_start(), self.config
+        rate = optimise.decayed(c, c.rates[self.stage], self.progress())
+        optimise.set_rates(self.optimiser.param_groups, c, rate, done)
         loss, items, density, penalty = self._forward(batch)
         objective = loss
         if self.stage > 0:
             self.controller.update(density, self.config, self.progress() if self.stage == 1 else 1.0)
             objective = loss + self.controller.weight * penalty
-        self.optimiser.zero_grad(set_to_none=True)
-        objective.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        self.optimiser.step()
-        self._average()
+        if not self.pending:
+            self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(objective * c.loss_scale).backward()  # type: ignore[no-untyped-call]
+        self.pending += 1
+        if self.pending >= optimise.accumulated(c, done):
+            self._update()
         return items.sum(), items, density
+
+    def _update(self) -> None:
+        """Move the weights by the gradients summed so far."""
+        self.scaler.unscale_(self.optimiser)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.updates, self.pending = self.updates + 1, 0
+        self._average()
 
     def _forward(self, batch: Batch) -> tuple[Tensor, Tensor, float, Tensor]:
         """Loss, its items, density, penalty. Of several processes, means of these tensors are those of the batch."""
         first = next(self.model.parameters())
         inputs = batch.inputs(first) if self.stage == 2 else batch.inputs(first) / 255
         gains = Gains(self.config.box_gain, self.config.class_gain, self.config.dfl_gain)
-        with record_neurons(self.model) as recorded:
-            raw = self.parallel(inputs)
+        with record_neurons(self.model) as recorded, self._mixed():
+            raw = [r.to(first.dtype) for r in self.parallel(inputs)]
+            density, penalty = density_and_penalty(recorded, self.fanout)
         boxes, classes = torch.from_numpy(batch.boxes).to(first), torch.from_numpy(batch.classes).to(first.device)
         together = self.group if self.config.synchronised else None
         loss, items = detection_loss(raw, boxes, classes, self.config.model.reg_max, gains, together)
-        density, penalty = density_and_penalty(recorded, self.fanout)
         # the controllers of all processes see the same
         means = (
             self.group.sum(torch.cat([items.double(), items.new_tensor([density], dtype=torch.float64)]))
@@ -196,12 +202,14 @@ class Trainer:
         )
         return loss, means[:3], float(means[3]), penalty
 
+    def _mixed(self) -> torch.autocast:
+        return torch.autocast(self.group.device.type, torch.float16, enabled=self.amp)
+
     @torch.no_grad()
     def _average(self) -> None:
         if not self.group.first:
             return
-        done = self.step - self.stage_start() + 1
-        decay = self.config.ema_decay * (1 - math.exp(-done / self.config.ema_warmup))
+        decay = self.config.ema_decay * (1 - math.exp(-self.updates / self.config.ema_warmup))
         ours = dict(self.model.named_buffers()) | dict(self.model.named_parameters())
         for name, kept in (*self.average.named_parameters(), *self.average.named_buffers()):
             if name.rpartition(".")[2].startswith("_"):
@@ -215,13 +223,8 @@ class Trainer:
 
     def _next_stage(self) -> None:
         """Leave a stage: keep its averaged model, and prepare what the next one trains."""
-        average, left = self.average, None
-        if self.group.first:
-            average = recalibrated(average, self.train_set, self.config)
-            path = self.out / f"stage_{STAGES[self.stage]}.pt"
-            content = {"config": self.config.to_dict(), "stage": self.stage, "model": average.state_dict()}
-            checkpoint.save(path, content)
-            left = checkpoint.load(path)["model"]
+        left = checkpoint.load(self.leave_stage())["model"] if self.group.first else None
+        average = self.average
         average.load_state_dict(self.group.share(left))
         self.stage += 1
         if self.stage == 2:
@@ -229,12 +232,23 @@ class Trainer:
         self.controller.calibration = 1.0
         self._begin(copy.deepcopy(average).requires_grad_(True).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
+    def averaged(self) -> nn.Module:
+        """The averaged float model as it is used."""
+        return recalibrated(self.average, self.train_set, self.config) if self.config.recalibrate else self.average
+
+    def leave_stage(self) -> Path:
+        """Write what a float stage leaves; returns the file."""
+        path = self.out / f"stage_{STAGES[self.stage]}.pt"
+        model = self.averaged().state_dict()
+        checkpoint.save(path, {"config": self.config.to_dict(), "stage": self.stage, "model": model})
+        return path
+
     def validate(self) -> Evaluation:
         """The averaged model on the validation split; in stage (c) the integer network itself."""
         if self.stage == 2:
             model = integer_twin(self.average)
         else:
-            model = recalibrated(self.average, self.train_set, self.config)
+            model = self.averaged()
         return evaluate(model, self.val_set, self.config, self.fanout, raw_pixels=self.stage == 2)
 
     def run(self, until: int | None = None) -> None:
@@ -313,4 +327,4 @@ def open_run(config: Config, data: Path, out: Path, group: Group | None = None) 
     """A trainer over `data` (any of `training.detect.formats`), resumed if `out` holds a checkpoint."""
     splits = [read_split(data, name, config.classes) for name in ("train", "val")]
     train, val = (letterboxed(s, config.width, config.height, config.in_memory) for s in splits)
-    return Trainer(config, train, val, out, group)
+    return Trainer(config.in_steps(len(train)), train, val, out, group)
