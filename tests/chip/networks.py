@@ -148,9 +148,19 @@ def pool(n: Network) -> None:
         n.counts.append(pooled if x in n.counts else fire_on(n, pooled))
 
 
+def is_strided(n: Network, name: str) -> bool:
+    """Whether potentials come from a convolution with a stride, which no chip upsamples behind the neuron's back."""
+    if name in n.counts:
+        return False
+    node = next(each for each in n.graph.nodes if each.output == name)
+    if isinstance(node.op, Conv2d):
+        return node.op.stride != (1, 1)
+    return any(is_strided(n, each) for each in node.inputs)
+
+
 def upsample(n: Network) -> None:
     x = n.a_count() if n.draw(st.booleans()) else n.a_potential()
-    if x is not None:
+    if x is not None and not is_strided(n, x):
         n.keep(n.add(Upsample((n.integer(1, 2), n.integer(1, 2))), x), x)
 
 
