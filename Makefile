@@ -106,7 +106,7 @@ $(STAMPS)/demo: $(STAMPS)/native
 
 $(STAMPS)/test: $(STAMPS)/native
 	@echo "Installing what the tests need (PyTorch is large: this may take some minutes)"
-	@source $(BIN)/activate && $(call install,cli$(,)dev$(,)onnx$(,)report$(,)train)
+	@source $(BIN)/activate && $(call install,cli$(,)dev$(,)onnx$(,)ray$(,)report$(,)train)
 	@touch $@
 
 $(STAMPS)/formal: $(STAMPS)/tools
