@@ -161,6 +161,16 @@ def test_unsynchronised_is_another_training(processes: list[dict[str, Any]], one
     assert not torch.equal(*means)  # each by its own images, until the first one's are sent
 
 
+@pytest.mark.slow
+def test_unsynchronised_statistics_are_the_first_ones(folder: Path, processes: list[dict[str, Any]]) -> None:
+    before, after = processes[0]["apart"][0]["state"], processes[1]["apart"][1]["state"]
+    samples = letterboxed(read_split(folder / "data", "train", CLASSES), 64, 64)
+    own = training_batch(samples, 1, CONFIG, rank=1, ranks=2).inputs().double() / 255
+    drive = torch.nn.functional.conv2d(own, before["stem.conv.weight"], before["stem.conv.bias"], 4, 2)
+    expected = 0.97 * before["stem.bn.running_mean"] + 0.03 * drive.mean((0, 2, 3))
+    torch.testing.assert_close(after["stem.bn.running_mean"], expected, rtol=1e-9, atol=1e-12)
+
+
 def test_shares_put_together_are_the_batch(tmp_path: Path) -> None:
     samples = letterboxed(read_split(write_scenes(tmp_path / "data"), "train", CLASSES), 64, 64)
     for step in (0, 1, 5):

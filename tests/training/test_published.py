@@ -13,6 +13,7 @@ import torch
 
 from pyspike.models.spikeyolo import SpikeYOLO, SpikeYOLOConfig
 from training.detect import optimise
+from training.detect.__main__ import main
 from training.detect.augment import FILL, augment
 from training.detect.checkpoint import load
 from training.detect.config import Config
@@ -122,30 +123,48 @@ def tiny(tmp_path: Path, out: str = "out", **changes: Any) -> Trainer:
     return open_run(config, tmp_path / "data", tmp_path / out)
 
 
-def test_gradients_of_batches_are_summed_and_survive_a_stop(tmp_path: Path) -> None:
-    write_scenes(tmp_path / "data", 2, 1)
-    run = tiny(tmp_path, epochs=False, evaluate_every=9, nominal_batch=6)
-    start = [p.detach().clone() for p in run.model.parameters()]
-    moved, sums, alone = [], [], []
+def gradients(run: Trainer, apart: bool) -> list[list[torch.Tensor]]:
+    """Train three steps, an update at the last; gradients after each (unclipped), forgotten in between if `apart`."""
+    found: list[list[torch.Tensor]] = []
     clip = torch.nn.utils.clip_grad_norm_
 
     def watched(parameters: Any, limit: float) -> Any:
-        sums.append([p.grad.clone() for p in run.model.parameters()])
+        found.append([p.grad.clone() for p in run.model.parameters()])
         return clip(run.model.parameters(), limit)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.nn.utils, "clip_grad_norm_", watched)
-        for step in range(4):
+        for step in range(3):
+            if apart:
+                for p in run.model.parameters():
+                    p.grad = None
             run.train_step(run.batch(step))
-            alone.append(run.pending)
             run.step += 1
-            moved.append(not all(torch.equal(a, b) for a, b in zip(start, run.model.parameters(), strict=True)))
-    assert alone == [1, 2, 0, 1]
-    assert moved == [False, False, True, True]
-    assert len(sums) == 1
-    assert run.updates == 1
+            if run.pending:
+                found.append([p.grad.clone() for p in run.model.parameters()])
+    return found
+
+
+def test_gradients_of_batches_are_summed(tmp_path: Path) -> None:
+    write_scenes(tmp_path / "data", 2, 1)
+    run, other = (tiny(tmp_path, out=name, epochs=False, nominal_batch=6) for name in ("sum", "apart"))
+    start = [p.detach().clone() for p in run.model.parameters()]
+    summed, single = gradients(run, apart=False), gradients(other, apart=True)
+    assert len(summed) == len(single) == 3
+    assert (run.updates, run.pending) == (1, 0)
+    assert not all(torch.equal(a, b) for a, b in zip(start, run.model.parameters(), strict=True))
+    for total, *parts in zip(summed[2], *single, strict=True):
+        assert torch.equal(total, parts[0] + parts[1] + parts[2])
+
+
+def test_a_stop_between_two_updates_changes_nothing(tmp_path: Path) -> None:
+    write_scenes(tmp_path / "data", 2, 1)
+    run = tiny(tmp_path, epochs=False, nominal_batch=6)
+    for step in range(4):
+        run.train_step(run.batch(step))
+        run.step += 1
     run.save()
-    again = tiny(tmp_path, epochs=False, evaluate_every=9, nominal_batch=6)
+    again = tiny(tmp_path, epochs=False, nominal_batch=6)
     assert (again.step, again.pending, again.updates) == (4, 1, 1)
     for trainer in (run, again):
         for _ in range(2):
@@ -206,6 +225,20 @@ def test_gen1_recipe_runs_to_the_end(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "stage_a.pt").exists()
     with pytest.raises(ValueError, match="frames of events are not augmented"):
         open_run(replace(config, scale=0.1), root, tmp_path / "other").batch(0)
+
+
+def test_a_broken_data_set_ends_the_command_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = coco(tmp_path / "coco")
+    (root / "val2017" / "scene2.jpg").unlink()
+    config = tmp_path / "config.toml"
+    config.write_text('classes = ["square", "bar"]\n')
+    arguments = ["--data", str(root), "--out", str(tmp_path / "out"), "--config", str(config)]
+    monkeypatch.setattr("sys.argv", ["training.detect", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "instances_val2017.json: image 3: the image" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from training.detect.config import Config
+from training.detect.formats import DatasetError
 from training.detect.processes import joined
 from training.detect.run import open_run
 
@@ -22,7 +23,10 @@ def main() -> None:
         parser.error(f"no data set in {args.data}: docs/training.md says where it comes from and what it looks like")
     config = Config.from_toml(args.config) if args.config else Config()
     with joined(config.device) as group:
-        trainer = open_run(config, args.data, args.out, group)
+        try:
+            trainer = open_run(config, args.data, args.out, group)
+        except DatasetError as error:
+            parser.exit(2, f"{error}\n")
         trainer.run(args.until)
     if group.first and trainer.step == trainer.config.total_steps:
         from training.detect.final import finish
