@@ -111,7 +111,10 @@ def read(path: str | os.PathLike[str]) -> Graph:
     target = Path(path)
     if target.is_dir():
         raise ModelFormatError(f"{target} is a directory, expected a model image (.spk)")
-    return from_bytes(target.read_bytes())
+    try:
+        return from_bytes(target.read_bytes())
+    except ModelFormatError as error:
+        raise ModelFormatError(f"{target}: {error}") from error
 
 
 def from_bytes(data: bytes) -> Graph:

@@ -52,10 +52,13 @@ class Comparison:
 def compare(report: SimulationReport) -> Comparison:
     """`report` beside its int8 twin.
 
-    Raises `ChipError` where the energy preset has no figure for a multiplication (measurements of spiking chips).
+    Raises `ChipError` where the energy preset prices no multiplication (measurements of spiking chips) or no memory
+    (the papers' formula).
     """
-    if not report.preset.costs(report.chip)["multiply"]:
-        raise ChipError(f"energy {report.chip.energy!r} prices no multiplication: compare the twin under '45nm'")
+    costs = report.preset.costs(report.chip)
+    if not costs["multiply"] or not costs["weight memory"]:
+        what = "memory" if costs["multiply"] else "multiplication"
+        raise ChipError(f"energy {report.chip.energy!r} prices no {what}: compare the twin under '45nm'")
     graph = report.mapped.graph
     ways = _ways(report)
     nodes = [node for node in graph.nodes if isinstance(node.op, Synapse)]
@@ -68,8 +71,10 @@ def compare(report: SimulationReport) -> Comparison:
     total = Energy({})
     for node, (_, energy) in zip(nodes, found, strict=True):
         total = total + energy
-        synapse = own[node.output].energy.total if node.output in own else 0.0
-        spent = synapse + _way_energy(report, node.output, ways)
+        layer = own.get(node.output)
+        spent = 0.0
+        if layer is not None:
+            spent = layer.energy.total + _way_energy(report, int(layer.counts.events), ways[node.output])
         rows.append(TwinLayer(node.output, spent, energy.total - energy.parts.get("static", 0.0)))
     return Comparison(tuple(rows), report.energy, total)
 
@@ -128,12 +133,8 @@ def _dense_layer(graph: Graph, node: Node, way: _Way, delivered: set[str]) -> De
     )  # fmt: skip
 
 
-def _way_energy(report: SimulationReport, layer: str, ways: dict[str, _Way]) -> float:
-    """Joules of the flits that brought the synapse's events, at the mean distance of its links."""
-    own = next((each for each in report.layers if each.name == layer), None)
-    if own is None or not own.counts.events:
-        return 0.0
-    way, events = ways.get(layer, _Way()), int(own.counts.events)
+def _way_energy(report: SimulationReport, events: int, way: _Way) -> float:
+    """Joules of the flits that brought a synapse's events, at the mean distance of its links."""
     hops_x = round(events * way.hops_x / max(way.sent, 1))
     hops_y = round(events * way.hops_y / max(way.sent, 1))
     routed = hops_x + hops_y + events

@@ -36,7 +36,7 @@ def layers_of(report: SimulationReport) -> tuple[LayerFigures, ...]:
         _ports(each, found)
         for name, counts in each.by_layer(list(_names(each))).items():
             found[name].counts += counts
-    layers = sorted(found.items(), key=lambda item: (item[1].kind != "input", item[1].first))
+    layers = sorted(found.items(), key=lambda item: (item[1].kind != "input", item[1].first < 0, item[1].first))
     return tuple(
         LayerFigures(
             name, layer.kind, tuple(sorted(layer.cores)), max(layer.first, 0), max(layer.last, layer.first - 1, -1),

@@ -22,6 +22,9 @@ from pyspike.graph import Graph
 from pyspike.ops import Synapse
 
 Progress = Callable[[str, int, int], None]
+MAX_TIMESTEPS = 256
+"""What the field t of a flit can tell apart."""
+
 EFFORT = 200
 """Proposals of the placement per tile: some seconds for a whole network."""
 
@@ -64,16 +67,18 @@ def map_network(
     placement per tile. progress(what, done, of) may raise to stop.
     Raises `UnsupportedOpError` for an operator that the chip cannot run, `ChipError` where something does not fit.
     """
+    if graph.timesteps > MAX_TIMESTEPS:
+        raise ChipError(f"a chip runs up to {MAX_TIMESTEPS} timesteps, the network has {graph.timesteps}")
     found = network(graph)
     number_steps(found.dataflow)
     bits = weight_bits(graph)
     refused: ChipError | None = None
     for fill, per_core in PLANS[: 1 if fixed else None]:  # the numbers of fixed tiles are those of the first plan
         try:
-            passes = [
-                map_pass(each, chip, bits, per_core, seed, fixed, effort, progress)
-                for each in split(found.dataflow, chip, bits, fill)
-            ]
+            parts = split(found.dataflow, chip, bits, fill)
+            if fixed and len(parts) > 1:
+                raise ChipError(f"tiles are placed by hand in networks of one pass; this one takes {len(parts)}")
+            passes = [map_pass(each, chip, bits, per_core, seed, fixed, effort, progress) for each in parts]
         except ChipError as error:
             refused = refused or error
         else:

@@ -45,10 +45,13 @@ def _furthest(steps: list[Step], first: int, chip: Chip, weight_bits: int, fill:
             high = middle
     if low == first:
         cut(_parts(steps[first : first + 1])[0], chip, weight_bits, 1)  # says so where a core is too small
-        raise ChipError(
-            f"{steps[first].place.name!r} alone does not fit chip {chip.name!r}: give it a larger mesh, or "
-            "more SRAM and ports"
-        )
+        part = _parts(steps[first : first + 1])[0]
+        entries = _entries(part)
+        if entries > chip.port_table:
+            raise ChipError(
+                f"{part.name!r} does not fit a core: it needs {entries} entries of a port table, of {chip.port_table}"
+            )
+        raise ChipError(f"{part.name!r} alone does not fit chip {chip.name!r}: give it a larger mesh, or more SRAM")
     return low
 
 
@@ -56,7 +59,7 @@ def _fits(steps: list[Step], chip: Chip, weight_bits: int, fill: float) -> bool:
     """Whether the tiles of `steps` leave enough room to be packed."""
     potential = weights = ports = 0
     for place in _parts(steps):
-        entries = sum(len(step.edges) for step in place.steps) + _goes_on(place)
+        entries = _entries(place)
         if entries > chip.port_table:
             return False
         try:
@@ -74,6 +77,11 @@ def _fits(steps: list[Step], chip: Chip, weight_bits: int, fill: float) -> bool:
         and weights <= room * chip.weight_capacity
         and ports <= math.ceil(room * chip.port_table)
     )
+
+
+def _entries(part: Place) -> int:
+    """Entries of the port table that each tile of a part takes."""
+    return sum(len(step.edges) for step in part.steps) + _goes_on(part)
 
 
 def _goes_on(part: Place) -> bool:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pyspike.chip.config import Chip
 from pyspike.chip.placement_bound import lower_bound
 from pyspike.chip.placement_state import EDGE, RESOURCES, Demand, Flow, Needs, State, capacity
-from pyspike.errors import ChipError
+from pyspike.errors import ChipError, RangeError
 
 __all__ = ["EDGE", "RESOURCES", "Demand", "Flow", "Placement", "link_loads", "place"]
 
@@ -74,6 +74,8 @@ def place(
     annealing per tile; 0 leaves the greedy start. progress(proposals made, of how many, cost) may raise to stop.
     Raises `ChipError` where a tile fits no core, where the chip is full, or where `fixed` asks for the impossible.
     """
+    if effort < 0 or effort != int(effort):
+        raise RangeError(f"effort: expected a whole number of at least 0, found {effort!r}")
     problem = _Problem(tiles, [flow for flow in flows if flow.source != flow.target], chip, dict(fixed or {}), balance)
     _check(problem)
     state = _start(problem)

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Integral
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from pyspike.chip.firmware import to_bytes
 from pyspike.chip.host import Arrays, Host
 from pyspike.chip.mapping import MappedNetwork, map_network
 from pyspike.chip.moves import Origin
-from pyspike.errors import RangeError
+from pyspike.errors import ChipError, ModelFormatError, RangeError
 from pyspike.graph import Graph
 from pyspike.ops import Synapse
 from pyspike.ops.base import Ints
@@ -133,7 +134,12 @@ class SimulationReport:
 
     @property
     def energy_by_core(self) -> Energy:
-        """Energy of every core of the mesh, by kind (arrays); edge and host count at core 0. They sum to `energy`."""
+        """Energy of every core of the mesh, by kind (arrays); edge and host count at core 0. They sum to `energy`.
+
+        Raises `ChipError` under the preset `paper`, whose energy lies in layers alone.
+        """
+        if self.papers:
+            raise ChipError("the papers' formula knows layers and no cores: use another energy preset")
         parts = [self.price(each.by_core()) for each in self.passes]
         return sum(parts[1:], parts[0])
 
@@ -150,7 +156,7 @@ class SimulationReport:
 
     @cached_property
     def layers(self) -> tuple[LayerFigures, ...]:
-        """All layers, in the order of the network."""
+        """All layers: host inputs, then in the order of their first cycle."""
         from pyspike.chip.layers import layers_of
 
         return layers_of(self)
@@ -186,7 +192,7 @@ class SimulationReport:
 
     def __str__(self) -> str:
         joules = self.energy
-        parts = ", ".join(f"{kind} {value * 1e6:.3g}" for kind, value in joules.parts.items() if value)
+        parts = ", ".join(f"{kind} {value * 1e6:.4g}" for kind, value in joules.parts.items() if value)
         kind = "" if self.addition_only else " (with multiplications: counts are folded)"
         used = max(len(each.used_cores) for each in self.passes)
         return "\n".join((
@@ -219,15 +225,17 @@ def simulate(
 
     model: an image (path or bytes), a graph, or what `map_network` made. inputs: integers of the declared shapes by
     name, or the array of the only input. chip: a preset ("default", "large"), a TOML file, or a `Chip`. seed: of the
-    placement. threads: of the simulator, with the same result. windows, raster: most windows of the time series, and
-    points of the spike raster. trace: a file for the retire-level trace (docs/chip.md), one for each pass with its
-    number before the suffix where there are several. progress(what, done, of) may raise.
+    placement; a mapped network has its own chip and seed, and both are ignored. threads: of the simulator, with the
+    same result. windows, raster: most windows of the time series, and points of the spike raster; reports and traces
+    need windows. trace: a file for the retire-level trace (docs/chip.md), one for each pass with its number before the
+    suffix where there are several. progress(what, done, of) may raise.
 
     Raises `ModelFormatError`, `UnsupportedOpError` for an operator that the chip cannot run, `ChipError` where the
     network does not fit or the chip is impossible, `ShapeError`, `RangeError`, and `SimulationError`.
     """
-    if not isinstance(threads, int) or threads < 1:
-        raise RangeError(f"threads: expected a whole number of at least 1, found {threads!r}")
+    for name, value, least in (("threads", threads, 1), ("windows", windows, 0), ("raster", raster, 0)):
+        if not _is_whole(value) or not least <= value < 2**31:
+            raise RangeError(f"{name}: expected a whole number of at least {least}, found {value!r}")
     mapped = model if isinstance(model, MappedNetwork) else _mapped(model, chip, seed, progress)
     host = Host(mapped.graph, inputs)
     figures: list[RunFigures] = []
@@ -247,6 +255,10 @@ def simulate(
     return SimulationReport(host.outputs(mapped.network), mapped, tuple(figures))
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def input_macs(graph: Graph) -> dict[str, int]:
     """Multiply-accumulates, over all timesteps, of the dense twins of synapses that read graph inputs."""
     origin = Origin(graph)
@@ -263,9 +275,12 @@ def _mapped(
     seed: int,
     progress: Progress | None,
 ) -> MappedNetwork:
+    if not isinstance(model, (str, os.PathLike, bytes, Graph)):
+        raise ModelFormatError(f"expected the path or bytes of a model image, or a graph; found {type(model).__name__}")
     if not isinstance(model, Graph):
         model = image.from_bytes(model) if isinstance(model, bytes) else image.read(model)
     loaded = chip if isinstance(chip, Chip) else Chip.load(chip)
+    energy.load(loaded.energy)  # a preset that cannot be read is told now, not when all is simulated
     return map_network(model, loaded, seed=seed, progress=progress)
 
 

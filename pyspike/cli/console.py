@@ -65,8 +65,9 @@ def percent(part: float, whole: float) -> str:
 
 
 def table(*columns: str, title: str = "") -> Table:
-    """A table whose columns named with a leading '>' are aligned to the right."""
+    """A table whose columns named with a leading '>' are aligned to the right; the first one folds where it must."""
     made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
+    made.columns[0].no_wrap, made.columns[0].overflow = False, "fold"
     return made

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from pyspike import image
 from pyspike.chip.energy import PRESETS
@@ -62,7 +61,7 @@ def energy(
 def _measured(model: Path, inputs: Arrays, threads: int) -> None:
     with steps("Measuring"):
         found = measure(image.read(model), inputs, threads=threads)
-    listing = _table("layer", ">MACs", ">mean count", ">SOPs", ">papers uJ", ">counted uJ", ">dense uJ")
+    listing = table("layer", ">MACs", ">mean count", ">SOPs", ">papers uJ", ">counted uJ", ">dense uJ")
     papers = counted = dense = 0.0
     for layer in found.synapses:
         each = layer_energy(layer)
@@ -90,9 +89,7 @@ def _simulated(model: Path, inputs: Arrays, chip: str, threads: int, seed: int) 
         run = pyspike.simulate(model, inputs, described, seed=seed, threads=threads, windows=0, progress=teller(bar))
     priced = [replace(run, mapped=replace(run.mapped, chip=described.replace(energy=name))) for name in presets]
     names = [Path(name).stem for name in presets]
-    listing = _table(
-        "layer", "kind", *(f">{name} uJ" for name in names), title=f"\nOn chip {described.name}, by preset"
-    )
+    listing = table("layer", "kind", *(f">{name} uJ" for name in names), title=f"\nOn chip {described.name}, by preset")
     for layers in zip(*(each.layers for each in priced), strict=True):
         listing.add_row(escape(layers[0].name), layers[0].kind, *(_uj(layer.energy.total) for layer in layers))
     rest = [each.energy.total - sum(layer.energy.total for layer in each.layers) for each in priced]
@@ -107,7 +104,7 @@ def _simulated(model: Path, inputs: Arrays, chip: str, threads: int, seed: int) 
 def _sheet(path: Path, timesteps: int) -> None:
     rows = read_sheet(path)
     right, changed = corrected(rows)
-    listing = _table("layer", ">mean count", ">MMAC", ">spiking mJ", ">dense mJ")
+    listing = table("layer", ">mean count", ">MMAC", ">spiking mJ", ">dense mJ")
     for i, (row, fixed) in enumerate(zip(rows, right, strict=True)):
         name = escape(row.layer) + ("" if row == fixed else " *")
         rate, spiking = (f"{row.rate:.4g}", fixed.spiking(timesteps)) if i else ("pixels", fixed.dense)
@@ -126,13 +123,6 @@ def _sheet(path: Path, timesteps: int) -> None:
         figures = f"{_mj(found.spiking)} mJ, dense {_mj(found.dense)} mJ, {found.macs / 1e9:#.5g} GMAC"
         out.print(f"{name:<23}{figures}: {why}", markup=False)
     out.print(PUBLISHED, markup=False)
-
-
-def _table(*columns: str, title: str = "") -> Table:
-    """A table whose names are cut where a terminal is narrow, never its figures."""
-    made = table(*columns, title=title)
-    made.columns[0].no_wrap, made.columns[0].overflow = False, "fold"
-    return made
 
 
 def _mj(joules: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyspike.errors import Error, ShapeError
+from pyspike.errors import Error, RangeError, ShapeError
 from pyspike.runtime import Model
 
 Arrays = dict[str, NDArray[Any]]
@@ -36,6 +36,8 @@ def load_inputs(model: Model, path: Path | None, seed: int = 0) -> Arrays:
 
 def random_inputs(model: Model, seed: int = 0) -> Arrays:
     """Uniform integers of every input's range [lo, hi], in the declared shapes and dtypes."""
+    if seed < 0:
+        raise RangeError(f"seed: expected a whole number of at least 0, found {seed}")
     random = np.random.default_rng(seed)
     return {
         each.name: random.integers(each.lo, each.hi, each.shape, dtype=np.int64, endpoint=True).astype(each.dtype)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from pyspike import image
 from pyspike.chip.firmware import write
 from pyspike.chip.links import Links
-from pyspike.chip.mapping import EDGE, MappedNetwork, MappedPass, demands, flows, map_network
+from pyspike.chip.mapping import EDGE, EFFORT, MappedNetwork, MappedPass, demands, flows, map_network
 from pyspike.chip.placement import RESOURCES
 from pyspike.cli.console import PERCENT, out, percent, si, steps, table
 from pyspike.cli.simulate import ChipOption, CodingOption, SeedOption, load_chip, teller
@@ -23,7 +23,7 @@ def map(
     chip: ChipOption = "default",
     coding: CodingOption = None,
     seed: SeedOption = 0,
-    effort: Annotated[int, typer.Option(help="Proposals of the placement per tile.")] = 1000,
+    effort: Annotated[int, typer.Option(help="Proposals of the placement per tile.")] = EFFORT,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the picture goes.")] = Path("out/map.png"),
     firmware: Annotated[Path | None, typer.Option(help="Where the firmware image (.sfw) goes.")] = None,
 ) -> None:
@@ -44,6 +44,7 @@ def map(
         out.print(f"{'picture':<12}{path}", markup=False)
         if firmware is not None:
             target = _numbered(firmware, number, len(mapped.passes))
+            target.parent.mkdir(parents=True, exist_ok=True)
             write(each.firmware, target)
             out.print(f"{'firmware':<12}{target}", markup=False)
 
@@ -82,7 +83,7 @@ def _describe(mapped: MappedNetwork, each: MappedPass, number: int) -> None:
         f"no placement below {si(placed.bound)}", markup=False,
     )  # fmt: skip
     fullest = ", ".join(f"{name} {percent(placed.use[name], 1)}" for name in RESOURCES)
-    out.print(f"{'fullest core':<12} {fullest}; busiest link {si(placed.busiest_link)} flits", markup=False)
+    out.print(f"{'fullest':<12}core: {fullest}; busiest link {si(placed.busiest_link)} flits", markup=False)
     if each.dataflow.relays:
         out.print(f"{'relays':<12}{len(each.dataflow.relays)}", markup=False)
 

@@ -58,14 +58,15 @@ def simulate(
     agreement = (
         f"{different:,} of the outputs differ from the runtime's" if different else "outputs equal the runtime's"
     )
-    report.write_html(html, f"{model.name} on chip {described.name}", agreement)
-    if trace is not None:
-        report.write_trace(trace, model.name)
     out.print(listing(report))
     out.print(str(report), markup=False)
     out.print(f"{'int8 twin':<12}{beside_twin(report)}", markup=False)
     out.print(f"{'agreement':<12}{agreement}", markup=False)
+    report.write_html(html, f"{model.name} on chip {described.name}", agreement)
     out.print(f"{'report':<12}{html}", markup=False)
+    if trace is not None:
+        report.write_trace(trace, model.name)
+        out.print(f"{'trace':<12}{trace}", markup=False)
     if different:
         raise typer.Exit(1)
 
@@ -105,7 +106,7 @@ def beside_twin(report: SimulationReport) -> str:
         return f"{text}, less on every synapse"
     worst = found.lost[0]
     text += f", more on {len(found.lost)} of {len(found.layers)} synapses, most on {worst.name} "
-    return f"{text}({1e6 * worst.spiking:.3g} against {1e6 * worst.dense:.3g} uJ)"
+    return f"{text}({1e6 * worst.spiking:.4g} against {1e6 * worst.dense:.4g} uJ)"
 
 
 def listing(report: SimulationReport) -> Table:

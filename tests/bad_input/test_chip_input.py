@@ -65,9 +65,29 @@ def test_chips_that_are_not_there(tmp_path: Path) -> None:
 
 def test_an_energy_preset_that_is_not_there() -> None:
     graph = residual()
-    report = pyspike.simulate(graph, case_of(graph), SMALL.replace(energy="44nm"))
-    with pytest.raises((ChipError, FileNotFoundError), match="44nm"):
-        _ = report.energy
+    with pytest.raises(ChipError, match="44nm"):
+        pyspike.simulate(graph, case_of(graph), SMALL.replace(energy="44nm"))
+
+
+@pytest.mark.parametrize("argument", [{"windows": -1}, {"windows": 1.5}, {"raster": -1}, {"threads": True}])
+def test_impossible_arguments(argument: dict) -> None:
+    graph = residual()
+    with pytest.raises(RangeError, match=next(iter(argument))):
+        pyspike.simulate(graph, case_of(graph), SMALL, **argument)
+
+
+def test_more_timesteps_than_a_flit_tells_apart_and_tiles_by_hand_in_passes() -> None:
+    graph = residual()
+    with pytest.raises(ChipError, match="one pass"):
+        map_network(graph, SMALL.replace(mesh=(1, 1), potential_sram=4096), fixed={0: 0})
+    graph.timesteps = 257
+    with pytest.raises(ChipError, match="257"):
+        map_network(graph, SMALL)
+
+
+def test_what_is_no_model_is_named() -> None:
+    with pytest.raises(ModelFormatError, match="int"):
+        pyspike.simulate(3, np.zeros(1))
 
 
 @pytest.mark.parametrize("key", ["weight_sram", "potential_sram", "port_table"])

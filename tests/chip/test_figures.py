@@ -45,7 +45,6 @@ def assert_adds_up(report: SimulationReport) -> None:
     for layer in report.layers:
         layers += layer.counts
     total = sum((each.by_core().total() for each in report.passes), Counts())
-    total = sum((each.by_core().total() for each in report.passes), Counts())
     # Layers have all but what the edge takes and the static power of cores: an exact remainder.
     assert {name for name in NAMES if value(layers, name) != value(total, name)} <= {*REMAINDER}
     rest = Counts(**{name: value(total, name) - value(layers, name) for name in REMAINDER})
