@@ -1,8 +1,11 @@
 #include "host.hpp"
 
 #include <algorithm>
+#include <string>
 #include <tuple>
 #include <utility>
+
+#include "errors.hpp"
 
 namespace spk::chip {
 
@@ -118,7 +121,11 @@ void Host::send_end(Cycle now) {
 
 void Host::register_ready(const Flit& flit) {
     std::uint8_t& ready = ready_[flit.channel];
-    if (ready != 0) return;
+    if (ready != 0) {
+        if (shared_.ignore_ready) return;
+        throw SimulationError("host: a second READY came to destination " + std::to_string(flit.channel) +
+                              " before its END had left");
+    }
     ready = 1;
     const std::uint32_t number = firmware_.host_destination + flit.channel;
     for (std::size_t i = 0; i < inputs_.size(); ++i) {

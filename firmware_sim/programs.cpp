@@ -1,6 +1,7 @@
 #include "programs.hpp"
 
 #include <algorithm>
+#include <string>
 #include <tuple>
 
 #include "errors.hpp"
@@ -110,7 +111,11 @@ void Programs::end_sent(std::uint32_t step, std::uint32_t destination) {
 void Programs::receive(const Flit& token) {
     if (token.kind == kReady) {
         std::uint8_t& ready = ready_[token.channel];
-        if (ready != 0) return;
+        if (ready != 0) {
+            if (shared_.ignore_ready) return;
+            throw SimulationError("core " + std::to_string(core_.number) + ": a second READY came to destination " +
+                                  std::to_string(token.channel) + " before its END had left");
+        }
         ready = 1;
         const std::uint32_t number = core_.first_destination + token.channel;
         const auto steps = firmware_.steps.subspan(first_step_, missing_.size());
