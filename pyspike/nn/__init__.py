@@ -8,6 +8,7 @@ from pyspike.nn.fold import fold
 from pyspike.nn.neuron import IntegerLIF
 from pyspike.nn.qat import QuantConv2d, QuantLinear, quantise
 from pyspike.nn.record import SpikeCounter, SpikeStatistics, fanouts, record_neurons
+from pyspike.nn.sync_batch_norm import SyncBatchNorm2d, synchronised
 from pyspike.nn.twin import float_exactness, integer_twin
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "QuantLinear",
     "SpikeCounter",
     "SpikeStatistics",
+    "SyncBatchNorm2d",
     "export_onnx",
     "fanouts",
     "float_exactness",
@@ -23,6 +25,7 @@ __all__ = [
     "integer_twin",
     "quantise",
     "record_neurons",
+    "synchronised",
 ]
 
 

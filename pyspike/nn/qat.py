@@ -65,7 +65,7 @@ class QuantisedSynapse(nn.Module):
         """Search the exponents and put weights and bias on their grids."""
         w, e, bias, f = self.integers()
         e_column = e.reshape(-1, *[1] * (w.ndim - 1))
-        self._exponents = torch.from_numpy(e)
+        self._exponents = torch.from_numpy(e).to(self.weight.device)
         self._weight_grid = torch.from_numpy(np.ldexp(w.astype(np.float64), -e_column)).to(self.weight)
         if bias is not None:
             self._bias_grid = torch.from_numpy(np.ldexp(bias.astype(np.float64), -f)).to(self.weight)
@@ -91,7 +91,7 @@ class QuantisedSynapse(nn.Module):
         up = torch.exp2(self._exponents.to(self.weight.dtype)).reshape(-1, *[1] * (self.weight.ndim - 1))
         self._weight_grid = torch.round(self.weight * up).clamp_(-limit, limit) / up
         if self.bias is not None:
-            step = 2.0 ** synapse_fraction(self._exponents.numpy(), self.input_fraction)
+            step = 2.0 ** synapse_fraction(self._exponents.cpu().numpy(), self.input_fraction)
             self._bias_grid = (torch.floor(self.bias.double() * step + 0.5) / step).to(self.bias.dtype)
 
     def train(self, mode: bool = True) -> Any:
@@ -110,7 +110,7 @@ class QuantisedSynapse(nn.Module):
         return {"age": self._age, "exponents": self._exponents.clone()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        self._age, self._exponents = state["age"], state["exponents"].clone()
+        self._age, self._exponents = state["age"], state["exponents"].to(self.weight.device, copy=True)
 
 
 class QuantConv2d(QuantisedSynapse, nn.Conv2d):
