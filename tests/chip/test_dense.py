@@ -63,3 +63,13 @@ def test_the_twin_multiplies_every_pair_and_pays_for_both_edges() -> None:
 def test_what_prices_no_multiplication_has_no_twin() -> None:
     with pytest.raises(ChipError, match="loihi"):
         compare(run(0.1, "loihi"))
+
+
+def test_energies_of_cores_sum_to_the_whole_and_papers_know_no_cores() -> None:
+    report = run(0.3)
+    assert report.energy_by_core.total_attojoules == report.energy.total_attojoules
+    papers = run(0.3, "paper")
+    with pytest.raises(ChipError, match="papers"):
+        _ = papers.energy_by_core
+    with pytest.raises(ChipError, match="memory"):
+        compare(papers)
