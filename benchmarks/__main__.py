@@ -10,7 +10,8 @@ from pathlib import Path
 def main() -> int:
     """Run those named, or all; the exit code says whether each of them finished."""
     here = Path(__file__).parent
-    names = sys.argv[1:] or sorted(path.stem for path in here.glob("[!_]*.py"))
+    packages = [path.parent for path in here.glob("*/__main__.py")]
+    names = sys.argv[1:] or sorted(path.stem for path in [*here.glob("[!_]*.py"), *packages])
     codes = []
     for name in names:
         print(f"== {name}", flush=True)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.sanafe_network import Ints, Network, from_arrays
+from benchmarks.sanafe.network import Ints, Network, from_arrays
 
 MODES = ("simple", "detailed", "cycle")
 CONVOLUTION, DENSE = "loihi_conv_synapse", "loihi_dense_synapse"  # 24.0 and 35.5 pJ

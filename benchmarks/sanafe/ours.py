@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.sanafe_network import Ints, Layer, Network
-from benchmarks.sanafe_peer import resident_bytes
+from benchmarks.sanafe.network import Ints, Layer, Network
+from benchmarks.sanafe.peer import resident_bytes
 from pyspike.chip.config import Chip
 from pyspike.chip.dataflow import Dataflow
 from pyspike.chip.emit import emit

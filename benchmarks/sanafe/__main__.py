@@ -1,7 +1,7 @@
 """Our simulated chip beside SANA-FE, in one run: the same networks, the same energies of Loihi, one thread each.
 
 1. 1024 -> 1024 neurons, all connected, 10% of the inputs spiking in each timestep: synaptic events a second, memory.
-2. The gesture network as SANA-FE's tutorial runs it, against plain NumPy (benchmarks/sanafe_network.py): every count.
+2. The gesture network as SANA-FE's tutorial runs it, against plain NumPy (benchmarks/sanafe/network.py): every count.
 3. The same network with weights of 8 bits, tile for tile on the same mesh in both: spikes, one by one, events, messages
    and hops must be equal, and so the energies of synapses and hops; time is compared, not equal (docs/sanafe.md).
 
@@ -16,8 +16,8 @@ import sys
 
 import numpy as np
 
-from benchmarks import sanafe_peer as peer
-from benchmarks.sanafe_network import Network, Run, Work, in_bits, run, simple_seconds, tiled, work
+from benchmarks.sanafe import peer
+from benchmarks.sanafe.network import Network, Run, Work, in_bits, run, simple_seconds, tiled, work
 
 BLOCKS = ((1, 1), (4, 1), (4, 2), (4, 4), (2, 1), (1, 1))  # blocks of rows and of channels; at most 1024 neurons each
 MESH = (8, 4)  # the only one that SANA-FE's BookSim has; 32 cores
@@ -47,7 +47,7 @@ class Checks:
 
 def speed(cycle: bool) -> None:
     """Part 1."""
-    from benchmarks.sanafe_ours import dense
+    from benchmarks.sanafe.ours import dense
 
     print(f"{SIZE} -> {SIZE}, all connected, {SHARE:.0%} activity, {TIMESTEPS} timesteps, one thread")
     found = peer.apart(dense, SIZE, TIMESTEPS, SHARE)
@@ -103,7 +103,7 @@ def energies(found: peer.Figures, expected: Work, checks: Checks, synapse: float
 
 def side_by_side(network: Network, timesteps: int, cycle: bool, checks: Checks) -> None:
     """Part 3."""
-    from benchmarks.sanafe_ours import ours
+    from benchmarks.sanafe.ours import ours
 
     network = tiled(in_bits(network, 8), BLOCKS)
     drain = len(network.layers)  # timesteps that the last spikes need in SANA-FE, one from layer to layer

@@ -1,0 +1,1 @@
+"""The chip beside SANA-FE: `python -m benchmarks.sanafe`."""
