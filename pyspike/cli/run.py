@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from pyspike._files import write_whole
 from pyspike.cli.console import out, steps, table
 from pyspike.cli.inputs import load_inputs
 from pyspike.runtime import Model
@@ -50,11 +50,6 @@ def run(
 def _save(path: Path, outputs: dict[str, NDArray[Any]]) -> None:
     """Write an .npz file under exactly this name, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **outputs)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **outputs)
+    write_whole(path, content.getvalue())

@@ -5,8 +5,8 @@ Needs Pillow, which the extra `cli` brings.
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyspike._files import write_whole
 from pyspike.errors import Error, ShapeError, missing_extra
 from pyspike.tasks.detect import Detection, counts_per_class
 
@@ -88,23 +89,9 @@ def save_image(image: NDArray[np.uint8], path: str | os.PathLike[str]) -> None:
     if path.is_dir():
         raise ImageError(f"{path}: expected the name of a file, found a directory")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            images.fromarray(image).save(file, format=kind)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    """The process's file mode mask; it can only be read by setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+    content = io.BytesIO()
+    images.fromarray(image).save(content, format=kind)
+    write_whole(path, content.getvalue())
 
 
 def draw_detections(

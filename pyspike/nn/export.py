@@ -18,16 +18,15 @@ import ast
 import json
 import logging
 import os
-import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
+from pyspike._files import write_whole
 from pyspike.errors import UnsupportedOpError, missing_extra
 
 try:
@@ -68,7 +67,7 @@ def export_onnx(
     if metadata is not None:
         entry = model.metadata_props.add()
         entry.key, entry.value = METADATA_KEY, json.dumps(metadata, sort_keys=True, allow_nan=False)
-    _write_whole(Path(path), model.SerializeToString(deterministic=True))
+    write_whole(path, model.SerializeToString(deterministic=True))
 
 
 def onnx_model(
@@ -254,20 +253,6 @@ def _strip(model: onnx.ModelProto) -> None:
     for each in (*graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output, *model.functions):
         each.doc_string = ""
         del each.metadata_props[:]
-
-
-def _write_whole(target: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 @contextmanager
