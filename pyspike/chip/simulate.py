@@ -168,6 +168,11 @@ class SimulationReport:
 
         return repeated(self)
 
+    def differences(self, expected: Arrays) -> int:
+        """How many output integers differ from those of `expected`, by name; all of an output of another shape."""
+        pairs = [(self.outputs[name], values) for name, values in expected.items()]
+        return sum(int((a != b).sum()) if a.shape == b.shape else b.size for a, b in pairs)
+
     def price_layer(self, name: str, counts: Counts) -> Energy:
         """The energy of a layer's counts."""
         if name in self.papers:

@@ -51,7 +51,7 @@ class Job:
     def run(self, chip: Chip) -> Outcome:
         """Map, simulate, compare. Raises what goes wrong; `evaluate` makes an outcome of it."""
         report = simulate(self.mapping(chip), self.inputs, windows=0, raster=0)
-        different = sum(_differences(report.outputs[name], values) for name, values in self.expected.items())
+        different = report.differences(self.expected)
         if different:
             return Outcome(f"{different:,} of the outputs differ from those expected", differences=different)
         return Outcome(OK, Figures.of(report))
@@ -73,10 +73,6 @@ def _graph(model: bytes) -> Graph:
 @lru_cache(maxsize=4)
 def _mapping(model: bytes, chip: Chip, seed: int, effort: int) -> MappedNetwork:
     return map_network(_graph(model), chip, seed=seed, effort=effort)
-
-
-def _differences(found: np.ndarray, expected: np.ndarray) -> int:
-    return int((found != expected).sum()) if found.shape == expected.shape else expected.size
 
 
 @dataclass(frozen=True)

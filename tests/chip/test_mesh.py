@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.mesh import measure, zero_load
-
-simulator = pytest.importorskip("pyspike._simulator")
+from pyspike import _simulator as simulator
 
 
 @pytest.mark.parametrize("delay", [0, 1, 3])
