@@ -121,11 +121,10 @@ class BNAndPad(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         normed = self.bn(x)
-        n, c, h, w = normed.shape
         border = bn_scale_shift(self.bn)[1].detach()
-        framed = border[None, :, None, None].expand(n, c, h + 2, w + 2).clone()
-        framed[:, :, 1:-1, 1:-1] = normed
-        return framed
+        frame = functional.pad(normed.new_zeros(normed.shape[-2:]), (1, 1, 1, 1), value=1.0)
+        # zeros are added to what is inside, which keeps the memory format that slices would lose
+        return functional.pad(normed, (1, 1, 1, 1)) + border[:, None, None] * frame
 
 
 class RepConvBN(nn.Module):

@@ -13,6 +13,7 @@ decay 1/2 and gain 1/2.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -37,11 +38,19 @@ class _RoundClip(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
+        low, high = 0.0, float(ctx.levels)
         if ctx.half_even:
-            inside = (x >= 0) & (x <= ctx.levels)
-        else:
-            inside = (x > 0) & (x < ctx.levels)
-        return grads[0] * inside, None, None
+            low, high = _next_outside(high, x.dtype)
+        # passes gradients strictly between its bounds, in one pass over memory
+        return torch.ops.aten.hardtanh_backward(grads[0], x, low, high), None, None
+
+
+@lru_cache
+def _next_outside(high: float, dtype: torch.dtype) -> tuple[float, float]:
+    """The largest number below 0 and the smallest above `high`; half precisions are compared as float32."""
+    ends = torch.tensor([0.0, high], dtype=torch.float64 if dtype == torch.float64 else torch.float32)
+    low, above = torch.nextafter(ends, torch.tensor([-1.0, torch.inf], dtype=ends.dtype)).tolist()
+    return low, above
 
 
 class IntegerLIF(nn.Module):

@@ -108,7 +108,7 @@ class SpikeCounter:
             total = self.sums.setdefault(name, [0.0, 0.0, 0.0])
             total[0] += counts.numel()
             total[1] += float(counts.sum(dtype=torch.float64))
-            total[2] += int(torch.count_nonzero(counts))
+            total[2] += _nonzero(counts)
 
     def statistics(self) -> SpikeStatistics:
         """Statistics of all calls so far."""
@@ -120,6 +120,11 @@ class SpikeCounter:
             element_density=sum(z for _, _, z in self.sums.values()) / sum(n for n, _, _ in self.sums.values()),
             synaptic_density=driven / max(synapses, 1e-12),
         )
+
+
+def _nonzero(counts: Tensor) -> float:
+    # ten times as fast as torch.count_nonzero, whose share of a training step showed
+    return float(counts.clamp(max=1).sum(dtype=torch.promote_types(counts.dtype, torch.float32)))
 
 
 def density_and_penalty(recorded: dict[str, tuple[Tensor, Tensor]], fanout: dict[str, float]) -> tuple[float, Tensor]:
@@ -134,5 +139,5 @@ def density_and_penalty(recorded: dict[str, tuple[Tensor, Tensor]], fanout: dict
     for name, (_, counts) in recorded.items():
         weight = 0.5 / elements + 0.5 * fanout[name] / synapses
         terms.append(counts.sum() * weight)
-        density += int(torch.count_nonzero(counts.detach())) * weight
+        density += _nonzero(counts.detach()) * weight
     return density, torch.stack(terms).sum()
