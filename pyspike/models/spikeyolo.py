@@ -33,8 +33,9 @@ class SpikeYOLOConfig:
 
     depth, width: multipliers of the repeats (3, 6, 9, 3) and channels (128, 256, 512, 1024) of the four stages;
     max_channels: channels before the multiplier are capped here; T timesteps; D largest count of a neuron;
-    neuron: which of the two published parameter sets; reg_max: bins per box side; p5_ratio: expansion of the last
-    block; box_channels, class_channels: widths of the two head branches, None for max(64, C2 / 4) and
+    neuron: which of the two published parameter sets, or "relu" for the twin that is no spiking network: a real-valued
+    ReLU in the place of every neuron, T = 1, D of no meaning; reg_max: bins per box side; p5_ratio: expansion of the
+    last block; box_channels, class_channels: widths of the two head branches, None for max(64, C2 / 4) and
     max(C2, min(classes, 100)).
     """
 
@@ -44,7 +45,7 @@ class SpikeYOLOConfig:
     num_classes: int = 80
     T: int = 1
     D: int = 4
-    neuron: Literal["coco", "gen1"] = "coco"
+    neuron: Literal["coco", "gen1", "relu"] = "coco"
     reg_max: int = 16
     p5_ratio: int = 1
     box_channels: int | None = None
@@ -77,11 +78,12 @@ class SpikeYOLO(nn.Module):
         self.config = c = SpikeYOLOConfig(**config)
         c1, c2, c3, c4 = c.channels()
         n1, n2, n3, n4 = c.repeats()
-        if c.neuron not in NEURONS:
-            raise RangeError(f"SpikeYOLO: neuron must be one of {sorted(NEURONS)}, found {c.neuron!r}")
+        known = (*sorted(NEURONS), "relu")
+        if c.neuron not in known or (c.neuron == "relu" and c.T != 1):
+            raise RangeError(f"SpikeYOLO: neuron must be one of {known}, relu with T = 1: found {c.neuron!r}, T={c.T}")
 
-        def neurons() -> IntegerLIF:
-            return IntegerLIF(D=c.D, T=c.T, **NEURONS[c.neuron])
+        def neurons() -> nn.Module:
+            return nn.ReLU() if c.neuron == "relu" else IntegerLIF(D=c.D, T=c.T, **NEURONS[c.neuron])
 
         def spiking(i: int, o: int, kernel: int = 1, stride: int = 1, bias: bool = False) -> SpikingConv:
             return SpikingConv(neurons(), i, o, kernel, stride, bias=bias)

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from pyspike.nn.layers import ConvBN, RepConvBN, SepRepConvBN, SpikingConv, max_pool
-from pyspike.nn.neuron import IntegerLIF
 
-Neurons = Callable[[], IntegerLIF]
+Neurons = Callable[[], nn.Module]
 
 
 class SepConv(nn.Module):

@@ -99,7 +99,7 @@ def evaluate(
     raw_pixels: bool = False,
 ) -> Evaluation:
     """Evaluate on letterboxed samples; with `fanout` spikes are counted too. The model's mode is restored."""
-    counter = None if fanout is None else SpikeCounter(fanout)
+    counter = SpikeCounter(fanout) if fanout else None  # a network without neurons has none
     training = model.training
     model.eval()
     found = detections(model, samples, config, counter, raw_pixels)

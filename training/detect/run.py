@@ -191,7 +191,9 @@ class Trainer:
         gains = Gains(self.config.box_gain, self.config.class_gain, self.config.dfl_gain)
         with record_neurons(self.model) as recorded, self._mixed():
             raw = [r.to(first.dtype) for r in self.parallel(inputs)]
-            density, penalty = density_and_penalty(recorded, self.fanout)
+            density, penalty = 0.0, first.new_zeros(())
+            if recorded:
+                density, penalty = density_and_penalty(recorded, self.fanout)
         boxes, classes = torch.from_numpy(batch.boxes).to(first), torch.from_numpy(batch.classes).to(first.device)
         together = self.group if self.config.synchronised else None
         loss, items = detection_loss(raw, boxes, classes, self.config.model.reg_max, gains, together)
@@ -312,8 +314,7 @@ class Trainer:
         }  # fmt: skip
         if due:
             found = self.validate()
-            assert found.spikes is not None
-            sparse = found.spikes.network_density
+            sparse = found.spikes.network_density if found.spikes else math.nan  # without neurons, of ReLUs
             row |= {"val_map50": found.map50, "val_map50_95": found.map50_95, "val_density": sparse}
             if self.stage:
                 self.controller.calibrate(sparse)
