@@ -56,4 +56,11 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND CMAKE_SIZEOF_VOID
     pyspike_add_kernels("${avx2_sources}" -mavx2)
     target_compile_definitions(pyspike_runtime PRIVATE PYSPIKE_ISA_AVX2=1)
   endif()
+  file(GLOB avx512_sources CONFIGURE_DEPENDS ${csrc}/kernels/avx512/*.cpp)
+  if(avx512_sources)
+    # gcc 12 warns of its own header, whose intrinsics leave lanes undefined on purpose.
+    pyspike_add_kernels("${avx512_sources}" -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi -mavx512vbmi2
+      $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+    target_compile_definitions(pyspike_runtime PRIVATE PYSPIKE_ISA_AVX512=1)
+  endif()
 endif()

@@ -3,20 +3,26 @@
 #include <array>
 #include <atomic>
 
-#define SPK_KERNEL(name, Args) extern "C" void spk_portable_##name(Args&);
-namespace spk::kernels {
-#include "kernels/list.def"
-}
-#undef SPK_KERNEL
-#if defined(PYSPIKE_ISA_AVX2)
-#define SPK_KERNEL(name, Args) extern "C" void spk_avx2_##name(Args&);
-namespace spk::kernels {
-#include "kernels/list.def"
-}
-#undef SPK_KERNEL
+// SPK_SETS(each, ...): each(isa, ...) for every instruction set of this build, the best first.
+#if defined(PYSPIKE_ISA_AVX512)
+#define SPK_AVX512(each, ...) each(avx512, __VA_ARGS__)
+#else
+#define SPK_AVX512(each, ...)
 #endif
+#if defined(PYSPIKE_ISA_AVX2)
+#define SPK_AVX2(each, ...) each(avx2, __VA_ARGS__)
+#else
+#define SPK_AVX2(each, ...)
+#endif
+#define SPK_SETS(each, ...) SPK_AVX512(each, __VA_ARGS__) SPK_AVX2(each, __VA_ARGS__) each(portable, __VA_ARGS__)
 
 namespace spk::kernels {
+
+#define SPK_DECLARE(isa, name, Args) extern "C" void spk_##isa##_##name(Args&);
+#define SPK_KERNEL(name, Args) SPK_SETS(SPK_DECLARE, name, Args)
+#include "kernels/list.def"
+#undef SPK_KERNEL
+
 namespace {
 
 constexpr Table kPortable = {
@@ -35,15 +41,20 @@ constexpr Table kAvx2 = {
 };
 #endif
 
-const Kernel kAll[] = {
-#define SPK_KERNEL(name, Args) {"spk_portable_" #name, "portable", reinterpret_cast<const void*>(&spk_portable_##name)},
+#if defined(PYSPIKE_ISA_AVX512)
+constexpr Table kAvx512 = {
+    "avx512",
+#define SPK_KERNEL(name, Args) {&spk_avx512_##name},
 #include "kernels/list.def"
 #undef SPK_KERNEL
-#if defined(PYSPIKE_ISA_AVX2)
-#define SPK_KERNEL(name, Args) {"spk_avx2_" #name, "avx2", reinterpret_cast<const void*>(&spk_avx2_##name)},
-#include "kernels/list.def"
-#undef SPK_KERNEL
+};
 #endif
+
+const Kernel kAll[] = {
+#define SPK_ENTRY_OF(isa, name) {"spk_" #isa "_" #name, #isa, reinterpret_cast<const void*>(&spk_##isa##_##name)},
+#define SPK_KERNEL(name, Args) SPK_SETS(SPK_ENTRY_OF, name)
+#include "kernels/list.def"
+#undef SPK_KERNEL
 };
 
 constinit std::array<std::atomic<std::uint64_t>, std::size(kAll)> counters{};
@@ -64,13 +75,37 @@ void count_call(const void* pointer) {
     }
 }
 
-std::span<const Table* const> available() {
-#if defined(PYSPIKE_ISA_AVX2)
-    static constexpr const Table* kWithAvx2[] = {&kAvx2, &kPortable};
-    if (__builtin_cpu_supports("avx2")) return kWithAvx2;
+namespace {
+
+// Whether CPU and operating system have what a folder of kernels was compiled for.
+#if defined(PYSPIKE_ISA_AVX512)
+bool has_avx512() {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2");
+}
 #endif
-    static constexpr const Table* kAlways[] = {&kPortable};
-    return kAlways;
+
+struct Available {
+    std::array<const Table*, 4> tables{};
+    std::size_t count = 0;
+
+    Available() {
+#if defined(PYSPIKE_ISA_AVX512)
+        if (has_avx512()) tables[count++] = &kAvx512;
+#endif
+#if defined(PYSPIKE_ISA_AVX2)
+        if (__builtin_cpu_supports("avx2")) tables[count++] = &kAvx2;
+#endif
+        tables[count++] = &kPortable;
+    }
+};
+
+}  // namespace
+
+std::span<const Table* const> available() {
+    static const Available list;
+    return {list.tables.data(), list.count};
 }
 
 const Table* find(std::string_view isa) {

@@ -20,7 +20,7 @@ def profile(
         typer.Argument(metavar="[INPUT]", help="A .npy or .npz file, or a photograph; random integers without it."),
     ] = None,
     threads: Annotated[int, typer.Option(help="Number of threads.")] = 1,
-    isa: Annotated[str | None, typer.Option(help="Instruction set: portable, avx2.")] = None,
+    isa: Annotated[str | None, typer.Option(help="Instruction set: portable, avx2, avx512.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random input.")] = 0,
 ) -> None:
     """Run a model once, counting, and show where spikes, operations and time go.

@@ -25,7 +25,7 @@ def run(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Save the outputs as .npz.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Integers instead of real values.")] = False,
     threads: Annotated[int, typer.Option(help="Number of threads.")] = 1,
-    isa: Annotated[str | None, typer.Option(help="Instruction set: portable, avx2.")] = None,
+    isa: Annotated[str | None, typer.Option(help="Instruction set: portable, avx2, avx512.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random input.")] = 0,
 ) -> None:
     """Run a model once and show what came out.

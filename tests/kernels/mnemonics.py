@@ -23,7 +23,9 @@ GROUPS = {
         mov movabs movzb movzw movsb movsw movslq movsbl movzbl movzwl movswl movsbq movswq movzbw movsbw cltq cltd cwtl
         cqto push pop xchg lea bswap
         movd movq movdqa movdqu movaps movups movapd movupd movlps movhps movlpd movhpd movss movsd lddqu movmskps
-        movmskpd pmovmskb maskmovdqu broadcasti128 broadcastss broadcastsd""",
+        movmskpd pmovmskb maskmovdqu broadcasti128 broadcastss broadcastsd
+        movdqa32 movdqa64 movdqu8 movdqu16 movdqu32 movdqu64 broadcasti32x4 broadcasti64x2 broadcasti32x8
+        broadcasti64x4""",
     "conditional moves and sets": """
         cmova cmovae cmovb cmovbe cmove cmovne cmovg cmovge cmovl cmovle cmovs cmovns
         seta setae setb setbe sete setne setg setge setl setle sets setns sbb""",
@@ -33,15 +35,33 @@ GROUPS = {
         pshufb pshufd pshuflw pshufhw shufps shufpd movhlps movlhps unpcklps unpckhps unpcklpd unpckhpd palignr
         pextrb pextrw pextrd pextrq pinsrb pinsrw pinsrd pinsrq extracti128 inserti128 extractf128 insertf128 perm2i128
         permq permd permilps blendw blendd pblendvb pblendw pblendd blendvps blendps insertps extractps
-        pbroadcastb pbroadcastw pbroadcastd pbroadcastq""",
+        pbroadcastb pbroadcastw pbroadcastd pbroadcastq
+        pmovzxdq pmovsxdq pmovdb pmovdw pmovwb pmovqb pmovqw pmovqd permb permw permi2b permi2w permt2b permt2w
+        permi2d permt2d permi2q permt2q pcompressb pcompressw blendmd blendmq pblendmb pblendmw pblendmd pblendmq alignd
+        alignq extracti32x4 extracti64x2 extracti32x8 extracti64x4 extractf32x4 extractf64x2 inserti32x4 inserti64x2
+        inserti32x8 inserti64x4 shufi32x4 shufi64x2""",
+    "masks of lanes": """
+        kmovb kmovw kmovd kmovq kandb kandw kandd kandq kandnb kandnw kandnd kandnq korb korw kord korq kxorb kxorw
+        kxord kxorq knotb knotw knotd knotq kortestb kortestw kortestd kortestq ktestb ktestw ktestd ktestq kshiftrb
+        kshiftrw kshiftrd kshiftrq kshiftlb kshiftlw kshiftld kshiftlq kunpckbw kunpckwd kunpckdq pmovb2m pmovw2m
+        pmovd2m pmovq2m pmovm2b pmovm2w pmovm2d pmovm2q""",
     "additions": "add adc sub inc dec neg paddb paddw paddd paddq psubb psubw psubd psubq psadbw",
     "maxima, minima, absolute values": """
-        pmaxsb pmaxsw pmaxsd pmaxub pmaxuw pmaxud pminsb pminsw pminsd pminub pminuw pminud pabsb pabsw pabsd""",
-    "comparisons": "cmp test pcmpeqb pcmpeqw pcmpeqd pcmpeqq pcmpgtb pcmpgtw pcmpgtd pcmpgtq ptest bt",
-    "logic": "and andn or xor not pand pandn por pxor andps andnps orps xorps andpd andnpd orpd xorpd",
+        pmaxsb pmaxsw pmaxsd pmaxub pmaxuw pmaxud pminsb pminsw pminsd pminub pminuw pminud pabsb pabsw pabsd
+        pmaxsq pmaxuq pminsq pminuq pabsq""",
+    "comparisons": """
+        cmp test pcmpeqb pcmpeqw pcmpeqd pcmpeqq pcmpgtb pcmpgtw pcmpgtd pcmpgtq ptest bt ptestmb ptestmw ptestmd
+        ptestmq ptestnmb ptestnmw ptestnmd ptestnmq pcmpltb pcmpltw pcmpltd pcmpltq pcmpleb pcmplew pcmpled pcmpleq
+        pcmpnltb pcmpnltw pcmpnltd pcmpnltq pcmpnleb pcmpnlew pcmpnled pcmpnleq pcmpneqb pcmpneqw pcmpneqd pcmpneqq
+        pcmpltub pcmpltuw pcmpltud pcmpleub pcmpleuw pcmpleud pcmpnltub pcmpnltuw pcmpnltud pcmpnleub pcmpnleuw
+        pcmpnleud pcmpequb pcmpequw pcmpequd pcmpnequb pcmpnequw pcmpnequd""",
+    "logic": """
+        and andn or xor not pand pandn por pxor andps andnps orps xorps andpd andnpd orpd xorpd pandd pandq pandnd
+        pandnq pord porq pxord pxorq pternlogd pternlogq""",
     "shifts, rotations": """
         shl sal shr sar shld shrd rol ror shlx shrx sarx rorx
-        psllw pslld psllq pslldq psrlw psrld psrlq psrldq psraw psrad psllvd psllvq psrlvd psrlvq psravd""",
+        psllw pslld psllq pslldq psrlw psrld psrlq psrldq psraw psrad psllvd psllvq psrlvd psrlvq psravd
+        psraq psravq psllvw psrlvw psravw prold prolq prord prorq""",
     "counting bits": "popcnt tzcnt lzcnt bsf bsr blsr blsi blsmsk",
     "prefetching": "prefetcht0 prefetcht1 prefetcht2 prefetchnta",
     "branches and returns": "jmp ja jae jb jbe je jne jg jge jl jle js jns jo jno ret",

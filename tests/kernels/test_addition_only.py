@@ -52,7 +52,10 @@ def test_every_kernel_has_all_instruction_sets() -> None:
     assert all(names == by_isa["portable"] for names in by_isa.values())
 
 
-@pytest.mark.parametrize("isa", ["portable", "avx2"])
+FLAGS = {"portable": [], "avx2": ["-mavx2"], "avx512": [f"-mavx512{part}" for part in ("f", "bw", "vl", "dq", "vbmi")]}
+
+
+@pytest.mark.parametrize("isa", FLAGS)
 def test_checker_finds_a_multiplication(tmp_path, isa) -> None:
     if isa not in {found for _, found in _native.kernels()}:
         pytest.skip(f"this build has no {isa} kernels")
@@ -69,7 +72,7 @@ def test_checker_finds_a_multiplication(tmp_path, isa) -> None:
             "-fwrapv",
             *flags,
         ]
-        command += ["-mavx2"] if isa == "avx2" else []
+        command += FLAGS[isa]
         source = KERNELS / isa / "depthwise.cpp"
         subprocess.run([*command, f"-I{KERNELS.parent}", "-c", source, "-o", compiled[name]], check=True)
     assert violations(compiled["clean"]) == []

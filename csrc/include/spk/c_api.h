@@ -68,7 +68,7 @@ uint32_t spk_model_timesteps(const spk_model* model);
 uint32_t spk_model_max_timesteps(const spk_model* model); /* 0: no bound */
 const char* spk_model_metadata(const spk_model* model, size_t* length);
 
-/* `isa`: "portable", "avx2", ...; NULL or "": PYSPIKE_ISA, else the best. */
+/* `isa`: "portable", "avx2", "avx512"; NULL or "": PYSPIKE_ISA, else the best. */
 spk_memory_plan spk_model_memory(const spk_model* model, uint32_t threads, const char* isa);
 spk_status spk_runtime_create(const spk_model* model, void* arena, size_t size, uint32_t threads, const char* isa,
                               spk_runtime** runtime);

@@ -25,7 +25,7 @@ namespace spk {
 struct Options {
     std::uint32_t threads = 1;  // 1..256; results do not depend on it
     std::string_view isa =
-        {};  // "portable", "avx2", ...; empty: the environment's PYSPIKE_ISA, else the best of this CPU
+        {};  // "portable", "avx2", "avx512"; empty: the environment's PYSPIKE_ISA, else the best of this CPU
 };
 
 // Bytes that a runtime needs, known before anything is allocated. `weights` is the image itself and not part of the

@@ -1,13 +1,15 @@
 // Vectors of 32 bytes, on x86-64 with AVX2.
 #pragma once
 
+#if !defined(SPK_ISA)
 #define SPK_ISA avx2
+#endif
 #define SPK_VECTOR_BYTES 32
 #include <immintrin.h>
 
 #include "kernels/generic/vector_base.hpp"
 
-namespace spk::kernels::avx2 {
+namespace spk::kernels::SPK_ISA {
 
 // kLanes16 weights, or counts, as 16 bits each.
 SPK_INLINE v16 widen_weights(const void* from) {
@@ -59,4 +61,4 @@ SPK_INLINE eight16 compressed(eight16 value, const std::uint16_t* places) {
     return reinterpret_cast<eight16>(_mm_shuffle_epi8(reinterpret_cast<__m128i>(value), bytes));
 }
 
-}  // namespace spk::kernels::avx2
+}  // namespace spk::kernels::SPK_ISA

@@ -11,7 +11,10 @@
 #define SPK_INLINE inline __attribute__((always_inline))
 #define SPK_JOIN_(a, b, c) a##b##_##c
 #define SPK_JOIN(a, b, c) SPK_JOIN_(a, b, c)
-#define SPK_ENTRY(name) SPK_JOIN(spk_, SPK_ISA, name)
+#if !defined(SPK_SET)
+#define SPK_SET SPK_ISA
+#endif
+#define SPK_ENTRY(name) SPK_JOIN(spk_, SPK_SET, name)
 
 namespace spk::kernels::SPK_ISA {
 

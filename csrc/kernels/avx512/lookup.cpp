@@ -1,0 +1,3 @@
+#include "kernels/avx512/half.hpp"
+
+#include "kernels/generic/lookup.hpp"
