@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyspike.nn.compare import CountChange, CountReport, compare_counts
 from pyspike.nn.fold import fold
 from pyspike.nn.neuron import IntegerLIF
 from pyspike.nn.qat import QuantConv2d, QuantLinear, quantise
@@ -12,12 +13,15 @@ from pyspike.nn.sync_batch_norm import SyncBatchNorm2d, synchronised
 from pyspike.nn.twin import float_exactness, integer_twin
 
 __all__ = [
+    "CountChange",
+    "CountReport",
     "IntegerLIF",
     "QuantConv2d",
     "QuantLinear",
     "SpikeCounter",
     "SpikeStatistics",
     "SyncBatchNorm2d",
+    "compare_counts",
     "export_onnx",
     "fanouts",
     "float_exactness",
