@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from training.detect.data import Sample
-from training.detect.evaluate import average_precision, candidates, interval, resampled, score
+from training.detect.evaluate import (
+    average_precision,
+    candidates,
+    drawn,
+    interval,
+    resample,
+    resampled,
+    score,
+)
 
 CLASSES = ("a", "b")
 
@@ -59,10 +67,24 @@ def random_problem(seed: int, images: int = 20) -> tuple[list, list[Sample]]:
 def test_own_average_precision_equals_pycocotools() -> None:
     e = score(*random_problem(3), CLASSES)
     for k, name in enumerate(CLASSES):
-        ap = average_precision(e.tables[k], np.arange(20))
+        (ap,) = average_precision(e.tables[k], np.ones((1, 20), np.int64))
         assert ap[0] == pytest.approx(e.per_class[name][0], rel=1e-9)
         assert ap.mean() == pytest.approx(e.per_class[name][1], rel=1e-9)
     assert 0.2 < e.map50 < 0.99
+
+
+def test_resampling_equals_pycocotools_on_images_taken_several_times() -> None:
+    found, samples = random_problem(5)
+    e = score(found, samples, CLASSES)
+    counts = drawn(20, 4, seed=2)
+    assert counts.sum(1).tolist() == [20] * 4
+    draws = resample(e, counts)
+    for row, values in zip(counts, draws, strict=True):
+        picked = np.repeat(np.arange(20), row)
+        again = score([found[i] for i in picked], [samples[i] for i in picked], CLASSES)
+        assert values == pytest.approx([again.map50, again.map50_95], rel=1e-9)
+    assert (draws == resampled([e], 4, seed=2)[:, 0]).all()
+    assert np.isnan(average_precision([(np.ones(1), np.ones((10, 1), bool), 0)], np.ones((1, 1), np.int64))).all()
 
 
 def test_resampling_pairs_the_models() -> None:

@@ -22,6 +22,9 @@ from training.detect.data import AnySample, collate
 
 MAX_DETECTIONS = 300
 MAX_CANDIDATES = 1500  # before suppression, per image
+RECALLS = np.linspace(0, 1, 101)  # at which COCO reads precision
+# of one class, per image: scores [n], hits per IoU threshold [10, n], number of true boxes
+Rows = list[tuple[NDArray[np.float64], NDArray[np.bool_], int]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Evaluation:
     map50_95: float
     per_class: dict[str, tuple[float, float]]
     spikes: SpikeStatistics | None
-    tables: list[list[tuple[NDArray[np.float64], NDArray[np.bool_], int]]]
+    tables: list[Rows]
 
     def summary(self) -> dict[str, Any]:
         """Plain numbers for metrics.json."""
@@ -156,7 +159,7 @@ def _without_results(coco: COCO) -> COCO:
     return empty
 
 
-def _tables(judge: COCOeval, images: int) -> list[list[tuple[NDArray[np.float64], NDArray[np.bool_], int]]]:
+def _tables(judge: COCOeval, images: int) -> list[Rows]:
     tables = []
     for k in range(len(judge.params.catIds)):
         rows = []
@@ -170,38 +173,48 @@ def _tables(judge: COCOeval, images: int) -> list[list[tuple[NDArray[np.float64]
     return tables
 
 
-def average_precision(
-    rows: list[tuple[NDArray[np.float64], NDArray[np.bool_], int]], picked: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """COCO's 101-point AP per IoU threshold [10] over the `picked` images (with repetition); NaN without true boxes."""
-    total = sum(rows[i][2] for i in picked)
-    if total == 0:
-        return np.full(10, np.nan)
-    scores = np.concatenate([rows[i][0] for i in picked])
-    hits = np.concatenate([rows[i][1] for i in picked], 1)[:, np.argsort(-scores, kind="mergesort")]
-    true = np.cumsum(hits, 1)
-    recall = true / total
-    precision = true / np.maximum(np.arange(1, hits.shape[1] + 1), 1)
-    envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
-    out = np.zeros(len(hits))
-    for t in range(len(hits)):
-        at = np.searchsorted(recall[t], np.linspace(0, 1, 101), side="left")
-        reached = at < hits.shape[1]
-        out[t] = envelope[t, at[reached]].sum() / 101
+def average_precision(rows: Rows, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """COCO's 101-point AP per IoU threshold, [draws, 10], where image i of `rows` is taken `counts[d, i]` times.
+
+    counts: [draws, images]. NaN where a draw holds no true box.
+
+    Precision only rises at hits, so its envelope and the recalls it is read at are those of the hits alone.
+    """
+    total = counts @ np.array([n for _, _, n in rows], np.int64)
+    scores = np.concatenate([s for s, _, _ in rows])
+    order = np.argsort(-scores, kind="stable")
+    image = np.repeat(np.arange(len(rows)), [len(s) for s, _, _ in rows])[order]
+    hits = np.concatenate([h for _, h, _ in rows], 1)[:, order]
+    taken = counts[:, image].astype(np.int32)  # how often each detection is there, best first
+    found = np.cumsum(taken, 1)
+    out = np.zeros((len(counts), len(hits)))
+    for t, hit in enumerate(hits):
+        at = np.flatnonzero(hit)
+        true = np.cumsum(taken[:, at], 1)
+        envelope = np.maximum.accumulate((true / np.maximum(found[:, at], 1))[:, ::-1], 1)[:, ::-1]
+        reached = np.searchsorted(RECALLS, true / np.maximum(total, 1)[:, None], side="right")
+        out[:, t] = (envelope * np.diff(reached, prepend=0)).sum(1) / len(RECALLS)
+    out[total == 0] = np.nan
     return out
+
+
+def drawn(images: int, draws: int, seed: int = 0) -> NDArray[np.int64]:
+    """Bootstrap draws of `images` images with repetition: how often each is taken, [draws, images]."""
+    picked = np.random.default_rng(seed).integers(0, images, (draws, images))
+    return np.stack([np.bincount(row, minlength=images) for row in picked])
+
+
+def resample(evaluation: Evaluation, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(mAP50, mAP50:95) where image i is taken `counts[d, i]` times, [draws, 2]."""
+    parts = np.array_split(counts, -(-len(counts) // 100))  # a hundred draws at a time take little memory
+    table = np.stack([np.concatenate([average_precision(rows, part) for part in parts]) for rows in evaluation.tables])
+    return np.stack([np.nanmean(table[:, :, 0], 0), np.nanmean(table, (0, 2))], 1)
 
 
 def resampled(evaluations: list[Evaluation], draws: int, seed: int = 0) -> NDArray[np.float64]:
     """Bootstrap over images: (mAP50, mAP50:95) of every evaluation on the same draws of images, [draws, len, 2]."""
-    images = len(evaluations[0].tables[0])
-    rng = np.random.default_rng(seed)
-    out = np.empty((draws, len(evaluations), 2))
-    for d in range(draws):
-        picked = rng.integers(0, images, images)
-        for j, e in enumerate(evaluations):
-            table = np.stack([average_precision(rows, picked) for rows in e.tables])
-            out[d, j] = np.nanmean(table[:, 0]), np.nanmean(table)
-    return out
+    counts = drawn(len(evaluations[0].tables[0]), draws, seed)
+    return np.stack([resample(e, counts) for e in evaluations], 1)
 
 
 def interval(values: NDArray[np.float64]) -> tuple[float, float]:
