@@ -14,7 +14,7 @@ from rich.console import Console
 
 from training.detect.study.plan import plan
 from training.detect.study.result import FILE
-from training.detect.study.tiles import cut_folds
+from training.detect.study.tiles import cut_folds, cut_others
 from training.detect.study.work import work
 
 
@@ -37,6 +37,7 @@ def main() -> None:
     if not (data / "cells").exists():
         (data / "cells").symlink_to(args.cells.resolve(), target_is_directory=True)
     cut_folds(args.crowns, data / "crowns")
+    cut_others(args.crowns, data / "others")
     work(jobs, data, args.out, Console())
 
 
