@@ -64,3 +64,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND CMAKE_SIZEOF_VOID
     target_compile_definitions(pyspike_runtime PRIVATE PYSPIKE_ISA_AVX512=1)
   endif()
 endif()
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
+  file(GLOB neon_sources CONFIGURE_DEPENDS ${csrc}/kernels/neon/*.cpp)
+  pyspike_add_kernels("${neon_sources}")
+  target_compile_definitions(pyspike_runtime PRIVATE PYSPIKE_ISA_NEON=1)
+endif()

@@ -14,7 +14,13 @@
 #else
 #define SPK_AVX2(each, ...)
 #endif
-#define SPK_SETS(each, ...) SPK_AVX512(each, __VA_ARGS__) SPK_AVX2(each, __VA_ARGS__) each(portable, __VA_ARGS__)
+#if defined(PYSPIKE_ISA_NEON)
+#define SPK_NEON(each, ...) each(neon, __VA_ARGS__)
+#else
+#define SPK_NEON(each, ...)
+#endif
+#define SPK_SETS(each, ...) \
+    SPK_AVX512(each, __VA_ARGS__) SPK_AVX2(each, __VA_ARGS__) SPK_NEON(each, __VA_ARGS__) each(portable, __VA_ARGS__)
 
 namespace spk::kernels {
 
@@ -45,6 +51,15 @@ constexpr Table kAvx2 = {
 constexpr Table kAvx512 = {
     "avx512",
 #define SPK_KERNEL(name, Args) {&spk_avx512_##name},
+#include "kernels/list.def"
+#undef SPK_KERNEL
+};
+#endif
+
+#if defined(PYSPIKE_ISA_NEON)
+constexpr Table kNeon = {
+    "neon",
+#define SPK_KERNEL(name, Args) {&spk_neon_##name},
 #include "kernels/list.def"
 #undef SPK_KERNEL
 };
@@ -96,6 +111,9 @@ struct Available {
 #endif
 #if defined(PYSPIKE_ISA_AVX2)
         if (__builtin_cpu_supports("avx2")) tables[count++] = &kAvx2;
+#endif
+#if defined(PYSPIKE_ISA_NEON)
+        tables[count++] = &kNeon;  // part of every CPU of that name
 #endif
         tables[count++] = &kPortable;
     }

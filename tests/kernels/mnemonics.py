@@ -85,9 +85,9 @@ class Instruction:
     operands: str
 
 
-def instructions(binary: Path) -> Iterator[Instruction]:
-    """All instructions of section `spk_synapse` of an object file or shared library."""
-    command = ["objdump", "-d", "-w", "--no-show-raw-insn", "-j", SECTION, str(binary)]
+def instructions(binary: Path, objdump: str = "objdump") -> Iterator[Instruction]:
+    """All instructions of section `spk_synapse` of an object file, shared library or program."""
+    command = [objdump, "-d", "-w", "--no-show-raw-insn", "-j", SECTION, str(binary)]
     listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     function = "?"
     for line in listing.splitlines():

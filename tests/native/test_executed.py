@@ -1,0 +1,96 @@
+"""Additions only, seen while networks run: an emulator tells which instructions of the kernels were executed."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+import pyspike
+from pyspike import image
+from pyspike.graph import Graph
+from tests.kernels.cases import all_cases, inputs_of
+from tests.kernels.mnemonics import ALLOWED, base_name, instructions
+from tests.native.exported import export_cases
+from tests.native.programs import build, run, tool
+from tests.native.trace import Executed, executed, kernel_bounds
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="emulates x86-64 on x86-64"),
+]
+
+# Kernels of profiles, which no inference calls.
+STATISTICS = {"count_u8", "count_i32", "weight_bits_u8", "weight_bits_i32"}
+# What the demo takes on its photograph: its stem by look-up, its layers by gathering, its neurons.
+DEMO = {"lookup16_w16", "gather16_w64", "folded16_w64", "folded16_w32", "depthwise_p3", "scan_u8", "fire_channels_i32"}
+
+
+@pytest.fixture(scope="module")
+def program() -> Path:
+    tool("objdump", "binutils")
+    tool("qemu-x86_64", "qemu-user")
+    return build("host", "agree", "-DPYSPIKE_TESTS=ON") / "tests" / "native" / "agree"
+
+
+def _trace(program: Path, log: Path, *arguments: object) -> tuple[set[str], list[Executed]]:
+    """Runs `program` in the emulator: the first words of its lines, and what it executed in the section."""
+    emulator = tool("qemu-x86_64", "qemu-user")
+    printed = run(emulator, "-cpu", "max", "-d", "in_asm", "-D", log, program, *arguments)
+    return {line.split()[0] for line in printed.splitlines()}, list(executed(log, kernel_bounds(program)))
+
+
+def _not_allowed(found: list[Executed]) -> set[str]:
+    return {f"{each.mnemonic} in {each.kernel}" for each in found if base_name(each.mnemonic) not in ALLOWED}
+
+
+def _demo() -> tuple[str, Graph, dict]:
+    from pyspike.io.images import read_image
+    from pyspike.tasks.detect import Detector
+
+    data = Path(pyspike.__file__).parent / "data"
+    pixels, _ = Detector(pyspike.Model.load(data / "demo.spk")).preprocess(read_image(data / "demo.jpg"))
+    graph = image.read(data / "demo.spk")
+    return "demo", graph, {graph.inputs[0].name: pixels}
+
+
+def test_the_demo_executes_additions_only(program, tmp_path) -> None:
+    pytest.importorskip("PIL")
+    folders, _ = export_cases([_demo()], tmp_path)
+    isas, found = _trace(program, tmp_path / "log", *folders)
+    assert "portable" in isas
+    assert _not_allowed(found) == set()
+    kernels = {each.kernel for each in found}
+    assert kernels >= {f"spk_{isa}_{name}" for isa in isas for name in DEMO}
+
+
+def test_every_kernel_executes_additions_only(program, tmp_path) -> None:
+    named = enumerate(all_cases(range(60)))
+    cases = [(name, graph, inputs_of(graph, (0.1, 0.5, 1.0, 2.0)[i % 4], i)) for i, (name, graph) in named]
+    folders, _ = export_cases(cases, tmp_path)
+    isas, found = _trace(program, tmp_path / "log", *folders)
+    assert _not_allowed(found) == set()
+    of_these = {name for name in kernel_bounds(program) if name.split("_")[1] in isas}
+    missing = of_these - {each.kernel for each in found}
+    assert missing <= {f"spk_{isa}_{name}" for isa in isas for name in STATISTICS}, missing
+    # Half of what stands in the section was reached, and nothing that does not stand there.
+    standing = sum(each.function in of_these for each in instructions(program))
+    assert standing / 2 < len({each.address for each in found}) <= standing
+
+
+def test_an_executed_multiplication_is_found(tmp_path) -> None:
+    source = tmp_path / "multiplies.cpp"
+    source.write_text(
+        '#define SPK_SYNAPSE extern "C" __attribute__((noinline, used, section("spk_synapse")))\n'
+        "SPK_SYNAPSE int adds(int x, int y) { return x + y; }\n"
+        "SPK_SYNAPSE int multiplies(int x, int y) { return x * y; }\n"
+        "SPK_SYNAPSE int rests(int x, int y) { return x * y + 1; }\n"
+        "int main(int n, char**) { return n > 9 ? rests(n, n) : adds(multiplies(n, 0), 0); }\n"
+    )
+    program = tmp_path / "multiplies"
+    run(os.environ.get("CXX", "c++"), "-O2", "-static", "-no-pie", source, "-o", program)
+    _, found = _trace(program, tmp_path / "log")
+    assert _not_allowed(found) == {"imull in multiplies"}
+    assert {each.kernel for each in found} == {"adds", "multiplies"}
