@@ -29,6 +29,18 @@ class BusyError(Error, RuntimeError):
     """A `Runtime` was entered by a second thread while a first one was inside."""
 
 
+class BudgetError(Error, RuntimeError):
+    """A run was stopped, since it would have read more events than its budget allows.
+
+    `layer` is the one that was not run any more, `refused` the events that it would have read, `events` those that the
+    layers before it had read, `max_events` the budget.
+    """
+
+    def __init__(self, message: str, *, layer: str, events: int, refused: int, max_events: int) -> None:
+        super().__init__(message)
+        self.layer, self.events, self.refused, self.max_events = layer, events, refused, max_events
+
+
 class ChipError(Error, ValueError):
     """A chip's description is impossible, or a network does not fit the chip."""
 

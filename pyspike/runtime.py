@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyspike import _native
-from pyspike.errors import BusyError, ModelFormatError, RangeError, ShapeError
+from pyspike.errors import BudgetError, BusyError, ModelFormatError, RangeError, ShapeError
 
 __all__ = [
     "LayerProfile", "MemoryPlan", "Model", "Profile", "Runtime", "RuntimeState", "TensorInfo", "available_isas",
@@ -197,7 +197,11 @@ class Runtime:
 
     Inputs are an array (where the model has one input) or a dict of arrays, integers in the declared shape and range;
     another integer dtype than the declared one is taken where all values fit. Outputs are dicts in the model's order.
-    A call that fails leaves the state as it was.
+    A call that fails leaves the state as it was; a run that `max_events` stopped leaves the runtime at rest.
+
+    `max_events` is a budget of events: non-zero integers that synapses read, over all layers and timesteps, as
+    `Profile.events` counts them. Before a layer would exceed it `BudgetError` is raised, so the time spent is bounded
+    (`Model.latency_bound`). Without a budget nothing is counted.
     """
 
     def __init__(self, model: Model, threads: int = 1, isa: str | None = None) -> None:
@@ -232,30 +236,34 @@ class Runtime:
         """The number of threads in use."""
         return self._native.threads
 
-    def run(self, x: Inputs, out: Arrays | None = None, raw: bool = False) -> Arrays:
+    def run(self, x: Inputs, out: Arrays | None = None, raw: bool = False, max_events: int | None = None) -> Arrays:
         """A whole inference, all timesteps, from rest; a stream that was under way ends.
 
         `x` has the declared shapes, or one more leading axis in all inputs: a stack of samples that are run one after
         another; outputs then have that axis too. Returns float64 values, integer * scale, or with `raw` the integers.
-        `out` gives arrays of the right shape and dtype to write into, by name; it is returned.
-        Raises `ShapeError` for a wrong name, shape or dtype, `RangeError` for integers outside the declared range.
+        `out` gives arrays of the right shape and dtype to write into, by name; it is returned. `max_events` holds for
+        each sample. Raises `ShapeError` for a wrong name, shape or dtype, `RangeError` for integers outside the
+        declared range, `BudgetError` for more than `max_events` events.
         """
         with self._alone():
+            most = _checked_events(max_events)
             arrays, count = self._checked_inputs(x, [port.info.shape for port in self.model._input_ports])
             samples = [arrays] if count is None else [[each[i] for each in arrays] for i in range(count)]
             results = _Results(self.model._output_ports, count, out, raw)
             for i, sample in enumerate(samples):
                 integers = results.buffers()
-                self._call(self._native.run, sample, integers)
+                self._call(self._native.run, sample, integers, most, "" if count is None else f"sample {i}: ")
                 results.put(integers, i)
             return results.arrays
 
-    def step(self, x_t: Inputs, out: Arrays | None = None, raw: bool = False) -> Arrays:
+    def step(self, x_t: Inputs, out: Arrays | None = None, raw: bool = False, max_events: int | None = None) -> Arrays:
         """The next timestep of a stream; `x_t` and the results have the declared shapes without time (`step_shape`).
 
-        A mean over time returns this step's term. Raises `RangeError` past the model's `max_timesteps`.
+        A mean over time returns this step's term. `max_events` holds for this timestep; a step that it stops did not
+        take place. Raises `RangeError` past the model's `max_timesteps`.
         """
         with self._alone():
+            most = _checked_events(max_events)
             arrays, count = self._checked_inputs(x_t, [port.info.step_shape for port in self.model._input_ports])
             if count is not None:
                 raise ShapeError("a timestep of a stream takes no stack of samples")
@@ -264,18 +272,19 @@ class Runtime:
             if limit is not None and self._native.timestep >= limit:
                 raise RangeError(f"this model is proven for streams of {limit} timesteps: reset() starts a new one")
             integers = results.buffers()
-            self._call(self._native.step, arrays, integers)
+            self._call(self._native.step, arrays, integers, most)
             results.put(integers, 0)
             return results.arrays
 
-    def profile(self, x: Inputs) -> Profile:
-        """One counted run of a single sample, from rest."""
+    def profile(self, x: Inputs, max_events: int | None = None) -> Profile:
+        """One counted run of a single sample, from rest. With `max_events` the seconds contain the budget's cost."""
         with self._alone():
+            most = _checked_events(max_events)
             arrays, count = self._checked_inputs(x, [port.info.shape for port in self.model._input_ports])
             if count is not None:
                 raise ShapeError("profile counts one sample, not a stack of them")
             results = _Results(self.model._output_ports, None, None, raw=True)
-            counted = self._call(self._native.profile, arrays, results.buffers())
+            counted = self._call(self._native.profile, arrays, results.buffers(), most)
             names = self.model._native.operators
             layers = tuple(LayerProfile(name=n, op=op, **each) for (op, n), each in zip(names, counted, strict=True))
             totals = {
@@ -331,13 +340,30 @@ class Runtime:
             raise ShapeError(f"inputs are stacks of different numbers of samples: {[a.shape for a in arrays]}")
         return arrays, counts.pop() if counts else None
 
-    def _call(self, method: Any, arrays: list[NDArray[Any]], integers: list[NDArray[np.int32]]) -> Any:
+    def _call(
+        self,
+        method: Any,
+        arrays: list[NDArray[Any]],
+        integers: list[NDArray[np.int32]],
+        max_events: int | None,
+        sample: str = "",
+    ) -> Any:
         try:
-            return method(arrays, integers)
+            result = method(arrays, integers, max_events)
         except RangeError as error:
             for port, array in zip(self.model._input_ports, arrays, strict=True):
                 port.require_range(array)
             raise error
+        if isinstance(result, tuple):
+            assert max_events is not None
+            number, events, refused = result
+            layer = self.model._native.operators[number][1]
+            raise BudgetError(
+                f"{sample}expected at most max_events={max_events:,} events, found {events + refused:,} with layer "
+                f"{layer!r}, which reads {refused:,} and was not run: give a larger budget, or leave this input out",
+                layer=layer, events=events, refused=refused, max_events=max_events,
+            )  # fmt: skip
+        return result
 
     def __repr__(self) -> str:
         return f"<pyspike.Runtime threads={self.threads} isa={self.isa!r} timestep={self.timestep} of {self.model!r}>"
@@ -435,6 +461,14 @@ def _checked_threads(threads: int) -> int:
     if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or not 1 <= threads <= MAX_THREADS:
         raise RangeError(f"threads: expected 1 to {MAX_THREADS}, found {threads!r}")
     return int(threads)
+
+
+def _checked_events(max_events: int | None) -> int | None:
+    if max_events is None:
+        return None
+    if isinstance(max_events, bool) or not isinstance(max_events, (int, np.integer)) or max_events < 0:
+        raise RangeError(f"max_events: expected a whole number of at least 0, or None, found {max_events!r}")
+    return min(int(max_events), 2**64 - 1)
 
 
 def _checked_isa(isa: str | None) -> str:

@@ -15,6 +15,7 @@ const char* class_of(Code code) {
         case Code::kOk:
         case Code::kFormat:
         case Code::kMemory:
+        case Code::kBudget:  // told with what was counted, by the calls that take a budget
             break;
     }
     return "ModelFormatError";

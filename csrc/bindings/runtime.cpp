@@ -1,6 +1,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <optional>
 #include <vector>
 
 #include "bindings/bindings.hpp"
@@ -50,28 +51,55 @@ std::shared_ptr<RuntimeHandle> create(std::shared_ptr<ModelHandle> model, std::u
     return handle;
 }
 
-using Call = Status (Runtime::*)(std::span<const InputBuffer>, std::span<const OutputBuffer>);
+using MaxEvents = std::optional<std::uint64_t>;
+
+// A budget, where one was given, and room to undo a step.
+struct Spending {
+    std::vector<std::byte> undo;
+    Budget budget;
+    bool wanted;
+
+    Spending(const RuntimeHandle& self, MaxEvents most, bool step) : wanted(most.has_value()) {
+        if (!wanted) return;
+        if (step) undo.resize(self.runtime.state_bytes());
+        budget.max_events = *most;
+        budget.undo = undo;
+    }
+    Budget* get() { return wanted ? &budget : nullptr; }
+
+    // Raises what a failed call means; a budget that was exceeded is pyspike.runtime's to tell: (operator, events
+    // taken, events refused), else None.
+    py::object told(const Status& status, const Model& model) const {
+        if (status.code() == Code::kBudget) return py::make_tuple(status.number(), budget.events, budget.refused);
+        check(status, &model);
+        return py::none();
+    }
+};
+
+using Call = Status (Runtime::*)(std::span<const InputBuffer>, std::span<const OutputBuffer>, Budget*);
 
 template <Call call>
-void compute(RuntimeHandle& self, const Arrays& inputs, Arrays outputs) {
+py::object compute(RuntimeHandle& self, const Arrays& inputs, Arrays outputs, MaxEvents max_events) {
     const Buffers buffers(inputs, outputs);
+    Spending spending(self, max_events, call == Call{&Runtime::step});
     Status status;
     {
         const py::gil_scoped_release release;
-        status = (self.runtime.*call)(buffers.inputs, buffers.outputs);
+        status = (self.runtime.*call)(buffers.inputs, buffers.outputs, spending.get());
     }
-    check(status, &self.model->model);
+    return spending.told(status, self.model->model);
 }
 
-py::list profile(RuntimeHandle& self, const Arrays& inputs, Arrays outputs) {
+py::object profile(RuntimeHandle& self, const Arrays& inputs, Arrays outputs, MaxEvents max_events) {
     const Buffers buffers(inputs, outputs);
+    Spending spending(self, max_events, false);
     std::vector<LayerProfile> layers(self.model->model.program().ops.size());
     Status status;
     {
         const py::gil_scoped_release release;
-        status = self.runtime.profile(buffers.inputs, buffers.outputs, layers);
+        status = self.runtime.profile(buffers.inputs, buffers.outputs, layers, spending.get());
     }
-    check(status, &self.model->model);
+    if (!status.ok()) return spending.told(status, self.model->model);
     py::list list;
     for (const LayerProfile& layer : layers) {
         py::dict dict;
@@ -106,9 +134,10 @@ void bind_runtime(py::module_& module) {
         .def_property_readonly("isa", [](const RuntimeHandle& self) { return std::string(self.runtime.isa()); })
         .def_property_readonly("threads", [](const RuntimeHandle& self) { return self.runtime.threads(); })
         .def_property_readonly("timestep", [](const RuntimeHandle& self) { return self.runtime.timestep(); })
-        .def("run", &compute<&Runtime::run>, py::arg("inputs"), py::arg("outputs"))
-        .def("step", &compute<&Runtime::step>, py::arg("inputs"), py::arg("outputs"))
-        .def("profile", &profile, py::arg("inputs"), py::arg("outputs"))
+        .def("run", &compute<&Runtime::run>, py::arg("inputs"), py::arg("outputs"), py::arg("max_events") = py::none())
+        .def("step", &compute<&Runtime::step>, py::arg("inputs"), py::arg("outputs"),
+             py::arg("max_events") = py::none())
+        .def("profile", &profile, py::arg("inputs"), py::arg("outputs"), py::arg("max_events") = py::none())
         .def("get_state", &get_state)
         .def("set_state", &set_state, py::arg("state"))
         .def("reset", [](RuntimeHandle& self) { self.runtime.reset(); });

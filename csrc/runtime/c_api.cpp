@@ -23,7 +23,7 @@ namespace {
 using spk::Code;
 using spk::Status;
 
-static_assert(static_cast<int>(Code::kMemory) == SPK_MEMORY && static_cast<int>(spk::Place::kOutput) == SPK_AT_OUTPUT);
+static_assert(static_cast<int>(Code::kBudget) == SPK_BUDGET && static_cast<int>(spk::Place::kOutput) == SPK_AT_OUTPUT);
 static_assert(static_cast<int>(spk::PortDtype::kInt32) == SPK_INT32);
 
 spk_status plain(const Status& status) {
@@ -58,6 +58,20 @@ void collect(spk_runtime* self, const void* const* inputs, const size_t* input_b
     }
     for (size_t i = 0; i < self->outputs.size(); ++i)
         self->outputs[i] = {outputs[i], output_bytes[i] / sizeof(int32_t)};
+}
+
+using Call = Status (spk::Runtime::*)(std::span<const spk::InputBuffer>, std::span<const spk::OutputBuffer>,
+                                      spk::Budget*);
+
+spk_status within(spk_runtime* self, Call call, spk_budget* budget) {
+    if (budget == nullptr) return plain((self->runtime.*call)(self->inputs, self->outputs, nullptr));
+    spk::Budget spent;
+    spent.max_events = budget->max_events;
+    if (budget->undo != nullptr) spent.undo = {static_cast<std::byte*>(budget->undo), budget->undo_bytes};
+    const Status status = (self->runtime.*call)(self->inputs, self->outputs, &spent);
+    budget->events = spent.events;
+    budget->refused = spent.refused;
+    return plain(status);
 }
 
 }  // namespace
@@ -118,14 +132,24 @@ void spk_runtime_free(spk_runtime* runtime) { delete runtime; }
 
 spk_status spk_run(spk_runtime* runtime, const void* const* inputs, const size_t* input_bytes, int32_t* const* outputs,
                    const size_t* output_bytes) {
-    collect(runtime, inputs, input_bytes, outputs, output_bytes);
-    return plain(runtime->runtime.run(runtime->inputs, runtime->outputs));
+    return spk_run_within(runtime, inputs, input_bytes, outputs, output_bytes, nullptr);
 }
 
 spk_status spk_step(spk_runtime* runtime, const void* const* inputs, const size_t* input_bytes, int32_t* const* outputs,
                     const size_t* output_bytes) {
+    return spk_step_within(runtime, inputs, input_bytes, outputs, output_bytes, nullptr);
+}
+
+spk_status spk_run_within(spk_runtime* runtime, const void* const* inputs, const size_t* input_bytes,
+                          int32_t* const* outputs, const size_t* output_bytes, spk_budget* budget) {
     collect(runtime, inputs, input_bytes, outputs, output_bytes);
-    return plain(runtime->runtime.step(runtime->inputs, runtime->outputs));
+    return within(runtime, &spk::Runtime::run, budget);
+}
+
+spk_status spk_step_within(spk_runtime* runtime, const void* const* inputs, const size_t* input_bytes,
+                           int32_t* const* outputs, const size_t* output_bytes, spk_budget* budget) {
+    collect(runtime, inputs, input_bytes, outputs, output_bytes);
+    return within(runtime, &spk::Runtime::step, budget);
 }
 
 uint32_t spk_timestep(const spk_runtime* runtime) { return runtime->runtime.timestep(); }

@@ -91,6 +91,26 @@ MemoryPlan memory_of(const Program& program, const Prepared& prepared, const Opt
     return plan;
 }
 
+// How many of the integers are not 0. Bytes are counted in bytes first, which vectors do many at once.
+template <typename T>
+std::uint64_t count_nonzero(const T* values, std::uint64_t size) {
+    constexpr std::uint64_t kBlock = 240;
+    std::uint64_t total = 0;
+    for (std::uint64_t first = 0; first < size; first += kBlock) {
+        const std::uint64_t count = std::min(kBlock, size - first);
+        T found = 0;
+        for (std::uint64_t i = 0; i < count; ++i) found = static_cast<T>(found + (values[first + i] != 0));
+        total += static_cast<std::uint64_t>(found);
+    }
+    return total;
+}
+
+std::uint64_t count_nonzero(const Context& context, const TensorView& tensor) {
+    const std::byte* data = context.data(tensor);
+    return tensor.dtype == Dtype::kUint8 ? count_nonzero(reinterpret_cast<const std::uint8_t*>(data), tensor.size)
+                                         : count_nonzero(reinterpret_cast<const std::int32_t*>(data), tensor.size);
+}
+
 std::string_view wanted_isa(const Options& options) {
     if (!options.isa.empty()) return options.isa;
     const char* environment = std::getenv("PYSPIKE_ISA");
@@ -115,11 +135,14 @@ struct Runtime::Impl {
     void make_multiples(std::byte* memory);
     void execute(std::size_t index);
     void profile(std::size_t index, LayerProfile* layer) const;
-    void run_phase(Phase phase, std::span<LayerProfile> layers);
+    Status spend(std::size_t index, Budget* budget) const;
+    Status run_phase(Phase phase, std::span<LayerProfile> layers, Budget* budget);
+    Status run_phases(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs,
+                      std::span<LayerProfile> layers, Budget* budget);
     void exchange(std::span<const InputBuffer> inputs, std::uint32_t t, std::uint32_t steps, bool time);
     void deliver(std::span<const OutputBuffer> outputs, std::uint32_t t, std::uint32_t steps, bool time) const;
     Status run(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs,
-               std::span<LayerProfile> layers);
+               std::span<LayerProfile> layers, Budget* budget);
 };
 
 void Runtime::Impl::make_multiples(std::byte* memory) {
@@ -170,19 +193,33 @@ void Runtime::Impl::profile(std::size_t index, LayerProfile* layer) const {
     for (const std::int32_t input : op.inputs) layer->bytes += context.tensor(input).bytes;
 }
 
-void Runtime::Impl::run_phase(Phase phase, std::span<LayerProfile> layers) {
+// Takes a layer's events from the budget before the layer runs.
+Status Runtime::Impl::spend(std::size_t index, Budget* budget) const {
+    const Op& op = program().ops[index];
+    if (budget == nullptr || !is_synapse(op)) return {};
+    const std::uint64_t events = count_nonzero(context, input_of(program(), op));
+    if (events > budget->max_events - budget->events) {
+        budget->refused = events;
+        return {Code::kBudget, "the run would take more events than its budget allows", Place::kOp,
+                static_cast<std::int64_t>(index)};
+    }
+    budget->events += events;
+    return {};
+}
+
+Status Runtime::Impl::run_phase(Phase phase, std::span<LayerProfile> layers, Budget* budget) {
     using Clock = std::chrono::steady_clock;
     for (std::size_t index = 0; index < program().ops.size(); ++index) {
         if (program().ops[index].phase != phase) continue;
-        if (layers.empty()) {
-            execute(index);
-            continue;
-        }
-        const Clock::time_point start = Clock::now();
+        const Clock::time_point start = layers.empty() ? Clock::time_point{} : Clock::now();
+        const Status spent = spend(index, budget);
+        if (!spent.ok()) return spent;
         execute(index);
+        if (layers.empty()) continue;
         layers[index].seconds += std::chrono::duration<double>(Clock::now() - start).count();
         profile(index, &layers[index]);
     }
+    return {};
 }
 
 void Runtime::Impl::exchange(std::span<const InputBuffer> inputs, std::uint32_t t, std::uint32_t steps, bool time) {
@@ -203,23 +240,30 @@ void Runtime::Impl::deliver(std::span<const OutputBuffer> outputs, std::uint32_t
 }
 
 Status Runtime::Impl::run(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs,
-                          std::span<LayerProfile> layers) {
+                          std::span<LayerProfile> layers, Budget* budget) {
     const Status checked = check_ports(context, model, inputs, outputs, true);
     if (!checked.ok()) return checked;
+    if (budget != nullptr) budget->events = budget->refused = 0;
     clear_state();
+    const Status ran = run_phases(inputs, outputs, layers, budget);
+    clear_state();
+    return ran;
+}
+
+Status Runtime::Impl::run_phases(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs,
+                                 std::span<LayerProfile> layers, Budget* budget) {
     exchange(inputs, 0, 1, false);
-    run_phase(Phase::kBefore, layers);
+    Status ran = run_phase(Phase::kBefore, layers, budget);
     const std::uint32_t steps = program().timesteps;
-    for (std::uint32_t t = 0; t < steps; ++t) {
+    for (std::uint32_t t = 0; t < steps && ran.ok(); ++t) {
         context.restart_means = t == 0;
         exchange(inputs, t, steps, true);
-        run_phase(Phase::kLoop, layers);
-        deliver(outputs, t, steps, true);
+        ran = run_phase(Phase::kLoop, layers, budget);
+        if (ran.ok()) deliver(outputs, t, steps, true);
     }
-    run_phase(Phase::kAfter, layers);
-    deliver(outputs, 0, 1, false);
-    clear_state();
-    return {};
+    if (ran.ok()) ran = run_phase(Phase::kAfter, layers, budget);
+    if (ran.ok()) deliver(outputs, 0, 1, false);
+    return ran;
 }
 
 Runtime::Runtime() = default;
@@ -276,28 +320,38 @@ std::string_view Runtime::isa() const { return impl_->context.kernels->isa; }
 std::uint32_t Runtime::threads() const { return impl_->pool->threads(); }
 std::uint32_t Runtime::timestep() const { return impl_->timestep; }
 
-Status Runtime::run(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs) {
-    return impl_->run(inputs, outputs, {});
+Status Runtime::run(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs, Budget* budget) {
+    return impl_->run(inputs, outputs, {}, budget);
 }
 
 Status Runtime::profile(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs,
-                        std::span<LayerProfile> layers) {
+                        std::span<LayerProfile> layers, Budget* budget) {
     if (layers.size() != impl_->program().ops.size()) return {Code::kShape, "expected one entry for each operator"};
     std::fill(layers.begin(), layers.end(), LayerProfile{});
-    return impl_->run(inputs, outputs, layers);
+    return impl_->run(inputs, outputs, layers, budget);
 }
 
-Status Runtime::step(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs) {
+Status Runtime::step(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs, Budget* budget) {
     Impl& impl = *impl_;
     const std::uint32_t most = impl.program().max_timesteps;
     if (most != 0 && impl.timestep >= most)
         return {Code::kRange, "the model is proven for max_timesteps only: reset the stream"};
     const Status checked = check_ports(impl.context, impl.model, inputs, outputs, false);
     if (!checked.ok()) return checked;
+    if (budget != nullptr) {
+        const Status saved = get_state(budget->undo);
+        if (!saved.ok()) return {Code::kShape, "a step with a budget needs state_bytes() bytes of `undo`"};
+        budget->events = budget->refused = 0;
+    }
     impl.context.restart_means = true;
     impl.exchange(inputs, 0, 1, false);
     impl.exchange(inputs, 0, 1, true);
-    for (const Phase phase : {Phase::kBefore, Phase::kLoop, Phase::kAfter}) impl.run_phase(phase, {});
+    for (const Phase phase : {Phase::kBefore, Phase::kLoop, Phase::kAfter}) {
+        const Status ran = impl.run_phase(phase, {}, budget);
+        if (ran.ok()) continue;
+        const Status undone = set_state(budget->undo);
+        return undone.ok() ? ran : undone;
+    }
     impl.deliver(outputs, 0, 1, false);
     impl.deliver(outputs, 0, 1, true);
     ++impl.timestep;

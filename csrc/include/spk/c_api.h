@@ -1,8 +1,9 @@
 /* The runtime for C and for foreign-function interfaces: spk/model.hpp and spk/runtime.hpp, which say more.
  *
  * Contract: the bytes of a model and the arena of a runtime belong to the caller, are aligned to 64 bytes, and outlive
- * what was made from them. A runtime belongs to one thread at a time. A call that fails changes nothing and says why;
- * message and names stay valid as long as the model. Integers are exact and the same on every machine.
+ * what was made from them. A runtime belongs to one thread at a time. A call that fails changes nothing and says why (a
+ * run that its budget stopped leaves the runtime at rest); message and names stay valid as long as the model. Integers
+ * are exact and the same on every machine.
  */
 #ifndef SPK_C_API_H
 #define SPK_C_API_H
@@ -17,7 +18,7 @@ extern "C" {
 typedef struct spk_model spk_model;
 typedef struct spk_runtime spk_runtime;
 
-enum spk_code { SPK_OK = 0, SPK_FORMAT, SPK_SHAPE, SPK_RANGE, SPK_UNSUPPORTED, SPK_MEMORY };
+enum spk_code { SPK_OK = 0, SPK_FORMAT, SPK_SHAPE, SPK_RANGE, SPK_UNSUPPORTED, SPK_MEMORY, SPK_BUDGET };
 enum spk_place {
     SPK_NOWHERE = 0,
     SPK_AT_BYTE,
@@ -79,6 +80,20 @@ spk_status spk_run(spk_runtime* runtime, const void* const* inputs, const size_t
                    const size_t* output_bytes);
 spk_status spk_step(spk_runtime* runtime, const void* const* inputs, const size_t* input_bytes, int32_t* const* outputs,
                     const size_t* output_bytes);
+
+/* The same within a budget of events, spk::Budget: SPK_BUDGET at the operator before which it was exceeded. */
+typedef struct spk_budget {
+    uint64_t max_events;
+    uint64_t events;  /* out: taken */
+    uint64_t refused; /* out: what the layer that was not run would have taken, 0 where all ran */
+    void* undo;       /* spk_step_within alone: spk_state_bytes() bytes, from which a stopped step is undone */
+    size_t undo_bytes;
+} spk_budget;
+
+spk_status spk_run_within(spk_runtime* runtime, const void* const* inputs, const size_t* input_bytes,
+                          int32_t* const* outputs, const size_t* output_bytes, spk_budget* budget);
+spk_status spk_step_within(spk_runtime* runtime, const void* const* inputs, const size_t* input_bytes,
+                           int32_t* const* outputs, const size_t* output_bytes, spk_budget* budget);
 
 uint32_t spk_timestep(const spk_runtime* runtime);
 size_t spk_state_bytes(const spk_runtime* runtime);

@@ -3,8 +3,8 @@
 // Contract: a Runtime belongs to one thread at a time. It computes inside the arena given to `create`, which must be
 // aligned to 64 bytes, hold at least `Runtime::memory(model, options).total()` bytes, and stay untouched for as long as
 // the runtime lives; create may use the heap and start threads, nothing after it does. Inputs are checked (sizes and
-// every integer's range) before anything changes: a call that fails leaves the state as it was. All results are exact
-// and independent of the number of threads and of the instruction set.
+// every integer's range) before anything changes: a call that fails leaves the state as it was, or at rest where a
+// budget stopped a run. All results are exact and independent of the number of threads and of the instruction set.
 //
 // Buffers. One for each graph input or output, in the model's order. An input holds integers of the port's dtype in the
 // declared shape (PortInfo::shape for run and profile, step_shape for step), row-major; an output takes int32 in its
@@ -51,6 +51,16 @@ struct LayerProfile {
     double seconds = 0.0;
 };
 
+// The most events (non-zero integers that synapses read, all layers and timesteps, as LayerProfile counts them) that
+// one call may take. The events of a layer are counted before it runs, so that a call that is stopped has taken no more
+// than max_events: time grows with events, and so it is bounded. What a stopped call wrote to its outputs is of no use.
+struct Budget {
+    std::uint64_t max_events = 0;
+    std::uint64_t events = 0;        // out: taken
+    std::uint64_t refused = 0;       // out: what the layer that was not run would have taken, 0 where all ran
+    std::span<std::byte> undo = {};  // `step` alone: state_bytes() bytes, from which a stopped step is undone
+};
+
 using InputBuffer = std::span<const std::byte>;
 using OutputBuffer = std::span<std::int32_t>;
 
@@ -71,14 +81,16 @@ class Runtime {
     std::uint32_t threads() const;
 
     // A whole inference, all timesteps. Starts from rest and leaves the runtime at rest (timestep 0, membranes 0).
-    Status run(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs);
+    // kBudget at the operator before which `budget` was exceeded; without a budget nothing is counted.
+    Status run(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs, Budget* budget = nullptr);
 
     // The next timestep of a stream. A mean over time gives this step's term. kRange past the model's max_timesteps.
-    Status step(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs);
+    Status step(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs, Budget* budget = nullptr);
 
-    // A run that counts: `layers` has one entry for each operator, in the program's order.
+    // A run that counts: `layers` has one entry for each operator, in the program's order. With a budget, `seconds`
+    // contain the counting that it needs.
     Status profile(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs,
-                   std::span<LayerProfile> layers);
+                   std::span<LayerProfile> layers, Budget* budget = nullptr);
 
     // Streams: timesteps taken so far, and the membranes with that number as bytes that only a runtime of the same
     // model may be given back. Both spans must have exactly state_bytes() bytes.

@@ -15,6 +15,7 @@ enum class Code : std::uint8_t {
     kRange,        // an integer lies outside its declared range, or a sum is not proven to fit 32 bits
     kUnsupported,  // an operator or instruction set that this build does not have
     kMemory,       // the arena is too small or not aligned to 64 bytes, or the heap is exhausted at load
+    kBudget,       // a run was stopped, since a layer would have read more events than the budget allows
 };
 
 enum class Place : std::uint8_t { kNone = 0, kByte, kTensor, kOp, kBlob, kPort, kInput, kOutput };
