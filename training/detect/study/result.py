@@ -19,16 +19,18 @@ from training.detect.evaluate import Evaluation
 FILE = "result.pt"
 
 
-def save(folder: Path, evaluation: Evaluation, neurons: dict[str, dict[str, float]], config: Config) -> None:
+def save(
+    folder: Path, evaluation: Evaluation, neurons: dict[str, dict[str, float]], config: Config, name: str = FILE
+) -> None:
     """Write what a job found into its folder."""
     tables = [[(torch.from_numpy(s), torch.from_numpy(h), n) for s, h, n in rows] for rows in evaluation.tables]
     content = {"summary": evaluation.summary(), "neurons": neurons, "tables": tables, "config": asdict(config)}
-    checkpoint.save(folder / FILE, content)
+    checkpoint.save(folder / name, content)
 
 
-def load(folder: Path) -> tuple[Evaluation, dict[str, Any], dict[str, dict[str, float]]]:
+def load(folder: Path, name: str = FILE) -> tuple[Evaluation, dict[str, Any], dict[str, dict[str, float]]]:
     """(evaluation without spikes, its summary, neurons) of a finished job."""
-    content = checkpoint.load(folder / FILE)
+    content = checkpoint.load(folder / name)
     summary = content["summary"]
     tables = [[(s.numpy(), h.numpy(), n) for s, h, n in rows] for rows in content["tables"]]
     per_class = {k: (v["ap50"], v["ap50_95"]) for k, v in summary["per_class"].items()}
