@@ -96,6 +96,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     assert rows[0] == rows[1]
     assert [r["stage"] for r in rows[0]] == ["a"] * 5 + ["b"] * 4 + ["c"] * 7
     check_results(whole)
+    assert (whole / "log.png").exists()
 
 
 def check_results(out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 
 from training.detect.config import Config
@@ -32,6 +33,10 @@ def main() -> None:
         from training.detect.final import finish
 
         finish(trainer, args.data)
+        if find_spec("matplotlib"):  # which training does not need
+            from training.detect.plot import plot_log
+
+            plot_log(args.out / "log.csv")
 
 
 if __name__ == "__main__":
