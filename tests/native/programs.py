@@ -16,7 +16,7 @@ BUILDS = ROOT / "build" / "tests"  # kept, so that a second run compiles only wh
 def run(*command: object) -> str:
     """What the command prints; it must succeed."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, f"{command[:4]}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
@@ -30,10 +30,11 @@ def tool(name: str, package: str) -> str:
 
 
 def build(folder: str, target: str, *options: str) -> Path:
-    """The folder of a build without the Python module, in which `target` is up to date."""
+    """The folder of a build with all programs of tests, without the Python module, in which `target` is up to date."""
     cmake = tool("cmake", "cmake")
     ninja = f"-DCMAKE_MAKE_PROGRAM={tool('ninja', 'ninja-build')}"
-    options = ("-DCMAKE_BUILD_TYPE=Release", "-DPYSPIKE_PYTHON=OFF", *options)
+    programs = [f"-DPYSPIKE_{each}=ON" for each in ("TESTS", "FUZZ", "BENCH")]
+    options = ("-DCMAKE_BUILD_TYPE=Release", "-DPYSPIKE_PYTHON=OFF", *programs, *options)
     run(cmake, "-S", ROOT, "-B", BUILDS / folder, "-G", "Ninja", ninja, *options)
     run(cmake, "--build", BUILDS / folder, "--target", target)
     return BUILDS / folder

@@ -22,7 +22,7 @@ DENSITIES = (0.1, 0.5, 1.0, 2.0)
 def program() -> Path:
     tool("aarch64-linux-gnu-g++", "g++-aarch64-linux-gnu")
     toolchain = f"-DCMAKE_TOOLCHAIN_FILE={ROOT / 'cmake' / 'aarch64.cmake'}"
-    return build("aarch64", "agree", toolchain, "-DPYSPIKE_TESTS=ON") / "tests" / "native" / "agree"
+    return build("aarch64", "agree", toolchain) / "tests" / "native" / "agree"
 
 
 def _agreed(program: Path, folders: list[Path]) -> dict[tuple[str, str], int]:

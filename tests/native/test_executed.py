@@ -32,7 +32,7 @@ DEMO = {"lookup16_w16", "gather16_w64", "folded16_w64", "folded16_w32", "depthwi
 def program() -> Path:
     tool("objdump", "binutils")
     tool("qemu-x86_64", "qemu-user")
-    return build("host", "agree", "-DPYSPIKE_TESTS=ON") / "tests" / "native" / "agree"
+    return build("host", "agree") / "tests" / "native" / "agree"
 
 
 def _trace(program: Path, log: Path, *arguments: object) -> tuple[set[str], list[Executed]]:
