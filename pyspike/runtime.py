@@ -19,13 +19,16 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyspike import _native
 from pyspike.errors import BudgetError, BusyError, ModelFormatError, RangeError, ShapeError
+
+if TYPE_CHECKING:
+    from pyspike.latency import LatencyBound
 
 __all__ = [
     "LayerProfile", "MemoryPlan", "Model", "Profile", "Runtime", "RuntimeState", "TensorInfo", "available_isas",
@@ -186,6 +189,12 @@ class Model:
         variable PYSPIKE_ISA does, or the best is taken. Results depend on neither.
         """
         return Runtime(self, threads, isa)
+
+    def latency_bound(self, threads: int = 1, isa: str | None = None, **options: Any) -> LatencyBound:
+        """A bound on the time of a run, a + b x events, measured here and now: `pyspike.latency.latency_bound`."""
+        from pyspike.latency import latency_bound
+
+        return latency_bound(self, threads, isa, **options)
 
     def __repr__(self) -> str:
         ports = [f"{port.name}: {port.dtype} {list(port.shape)}" for port in (*self.inputs, *self.outputs)]

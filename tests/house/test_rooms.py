@@ -30,6 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "nn": {"errors", "graph", "ops", "quantise", "reference", "_files"},
     "models": {"errors", "graph", "nn", "_files"},
     "runtime": {"errors", "_native"},
+    "latency": {"errors", "runtime"},
     "chip": {"errors", "graph", "ops", "image", "reference", "_simulator", "_files"},
     "verify": {"errors", "graph", "ops", "image", "reference"},
     "tasks": {"errors"},
@@ -42,6 +43,7 @@ ROOMS: dict[str, set[str]] = {
 # Known only when they are needed, by imports inside a function (or for types alone): room -> rooms.
 LATE: dict[str, set[str]] = {
     "graph": {"ops"},  # a node's operator, as a type
+    "runtime": {"latency"},  # a model measures its bound
     "verify": {"runtime", "nn", "compiler", "chip"},  # executors, and the recompiled ONNX file
     "chip": {"report"},  # a run draws itself
     "compiler": {"nn"},  # a torch module is exported first
