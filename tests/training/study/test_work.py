@@ -31,7 +31,7 @@ CONFIG = replace(
 PARENT = Job("neurons", "D=4", 0, "scenes", CONFIG)
 CHILDREN = (
     Job("integer", "8 bits", 0, "scenes", replace(CONFIG, steps=(3, 0, 3), densities=(1.0,)), PARENT.name),
-    Job("rate", "0.1", 0, "scenes", replace(CONFIG, steps=(3, 3, 0), densities=(0.1,)), PARENT.name),
+    Job("rate", "0.1", 0, "scenes", replace(CONFIG, steps=(3, 3, 0), densities=(0.1,), penalty=0.25), PARENT.name),
     Job("converted", "4 bits", 0, "scenes", replace(CONFIG, bits=4), PARENT.name, converted=True),
 )
 QUIET = Console(quiet=True)
