@@ -142,14 +142,26 @@ struct DepthwiseArgs {
     bool add;
 };
 
-// The same for integers of any range: the weights' bit-planes select shifted inputs. Taps outside the map are left out.
-struct WideDepthwiseArgs {
-    const void* x;            // uint8_t or int32_t, first channel of the block, at the window's first valid tap
-    const weight_t* weights;  // at that tap
-    std::size_t rows, taps;
-    std::size_t row_step, tap_step;  // of x
-    std::size_t weight_row_step, weight_tap_step;
-    acc_t* acc;  // [16]
+// One output row of a depthwise convolution, any number of channels: out[pixel][c] = (sum over rows and taps of
+// x[column][c] * weights[tap][c]) << shifts[c]) + biases[c], where column = first + pixel * stride + tap * dilation;
+// what lies outside 0..width adds nothing. Counts: the bit-planes of x choose weights, and the caller proved that sums
+// fit 16 bits. Integers of any range: the bit-planes of the weights choose inputs.
+struct DepthwiseRowArgs {
+    const void* const* rows;         // the input's rows under the kernel, at column 0; uint8_t or int32_t
+    const weight_t* const* weights;  // of each of these rows; 64 bytes past the last tap may be read
+    std::size_t row_count, taps;
+    std::ptrdiff_t weight_step;                     // from one tap to the next
+    std::ptrdiff_t column_step;                     // of the input, in bytes
+    std::ptrdiff_t first, stride, dilation, width;  // columns
+    std::ptrdiff_t pixel_step, tap_step;            // bytes of the input that `stride` and `dilation` columns take
+    std::ptrdiff_t first_step;                      // and `first` columns
+    std::size_t pixels, channels;
+    std::int32_t planes;  // of the input, or of the weights, whose top one is the sign
+    void* out;            // acc_t, or uint8_t where `bytes`
+    std::size_t out_step;
+    const std::int32_t* shifts;
+    const std::int32_t* biases;
+    bool bytes;
 };
 
 // out[row][i] = in[row][i] << shift
@@ -228,6 +240,7 @@ struct WeightBitsArgs {  // bits set in the weights that meet an integer other t
     const void* in;
     const weight_t* weights;
     std::size_t count;
+    std::uint32_t mask;  // of the bits that count
     std::uint64_t bits;  // out
 };
 

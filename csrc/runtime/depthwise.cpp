@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 
 #include "runtime/synapse.hpp"
@@ -7,7 +8,12 @@
 namespace spk {
 namespace {
 
-constexpr std::int32_t kBlock = 16;      // channels at once
+// Bytes of all channels' weights of one tap.
+std::int32_t weight_row(const SynapseShape& shape) { return (shape.outputs + 15) / 16 * 16; }
+
+constexpr std::int32_t kBlock = 16;      // channels of a block of masks
+constexpr std::int32_t kRowBlock = 64;   // channels of a task that works on rows: a cache line of counts
+constexpr std::int32_t kRowBand = 8;     // output rows of such a task
 constexpr std::int32_t kMaskPlanes = 4;  // at once
 constexpr std::int32_t kMostTaps = 258;  // 258 * 127 fits 16 bits
 constexpr std::int32_t kMostKernelRows = 16;
@@ -24,11 +30,8 @@ struct Task {
 
     const SynapseShape& shape() const { return plan.shape; }
     std::int32_t used() const { return std::min(kBlock, shape().outputs - channel); }
-    std::size_t weight_row() const {
-        return static_cast<std::size_t>((shape().outputs + kBlock - 1) / kBlock * kBlock);
-    }
     const kernels::weight_t* weights(std::int32_t ky) const {
-        const std::size_t first = static_cast<std::size_t>(ky) * shape().kw * weight_row() + channel;
+        const std::size_t first = static_cast<std::size_t>(ky) * shape().kw * weight_row(shape()) + channel;
         return reinterpret_cast<const kernels::weight_t*>(synapse_of(op).weight.data) + first;
     }
     std::int32_t in_column() const { return first_column * shape().stride_x - shape().left; }
@@ -46,7 +49,6 @@ struct Task {
     }
 
     void run() const;
-    void run_wide() const;
     void make_masks(std::int32_t first_plane, std::int32_t planes) const;
     void add_planes(std::int32_t row, std::int32_t first_plane, std::int32_t planes) const;
     void call(const kernels::DepthwiseArgs& args, std::int32_t planes) const;
@@ -106,7 +108,7 @@ void Task::add_planes(std::int32_t row, std::int32_t first_plane, std::int32_t p
     args.taps = static_cast<std::size_t>(shape().kw);
     args.tap_step = shape().dilation_x * column * sizeof(std::uint16_t);
     args.pixel_step = shape().stride_x * column * sizeof(std::uint16_t);
-    args.weight_step = weight_row();
+    args.weight_step = static_cast<std::size_t>(weight_row(shape()));
     args.pixels = static_cast<std::size_t>(columns);
     args.acc = acc();
     args.shift = first_plane;
@@ -156,47 +158,6 @@ void Task::run() const {
     }
 }
 
-// The range of kernel positions that lie inside the map, for the window that starts at `start`.
-struct Inside {
-    std::int32_t first = 0, count = 0;
-    Inside(std::int32_t start, std::int32_t step, std::int32_t taps, std::int32_t size) {
-        if (start < 0) first = (-start + step - 1) / step;
-        const std::int32_t last = start >= size ? -1 : (size - 1 - start) / step;
-        count = std::max(std::min(last, taps - 1) - first + 1, 0);
-    }
-};
-
-void Task::run_wide() const {
-    const TensorView& in = context.tensor(op.inputs[0]);
-    const std::size_t element = element_bytes(in);
-    for (std::int32_t row = first_row; row < first_row + rows; ++row) {
-        const std::int32_t y = row * shape().stride_y - shape().top;
-        const Inside ky(y, shape().dilation_y, shape().kh, shape().height);
-        for (std::int32_t column = 0; column < columns; ++column) {
-            const std::int32_t x = (first_column + column) * shape().stride_x - shape().left;
-            const Inside kx(x, shape().dilation_x, shape().kw, shape().width);
-            kernels::WideDepthwiseArgs args{};
-            args.rows = static_cast<std::size_t>(kx.count == 0 ? 0 : ky.count);
-            args.taps = static_cast<std::size_t>(kx.count);
-            args.tap_step = element * shape().channels * shape().dilation_x;
-            args.row_step = element * shape().channels * shape().width * shape().dilation_y;
-            args.weight_tap_step = weight_row();
-            args.weight_row_step = weight_row() * shape().kw;
-            if (args.rows != 0) {
-                args.x = input(y + ky.first * shape().dilation_y, x + kx.first * shape().dilation_x);
-                args.weights = weights(ky.first) + kx.first * weight_row();
-            } else {
-                args.x = input(0, 0);
-                args.weights = weights(0);
-            }
-            args.acc = acc() + static_cast<std::size_t>(column) * kBlock;
-            in.dtype == Dtype::kUint8 ? context.kernels->depthwise_wide_u8(args)
-                                      : context.kernels->depthwise_wide_i32(args);
-        }
-        finish(row);
-    }
-}
-
 std::size_t mask_bytes(const SynapseShape& shape, std::int32_t rows, std::int32_t columns) {
     const std::size_t width =
         (columns - 1) * std::size_t(shape.stride_x) + (shape.kw - 1) * std::size_t(shape.dilation_x) + 1;
@@ -205,13 +166,9 @@ std::size_t mask_bytes(const SynapseShape& shape, std::int32_t rows, std::int32_
     return width * height * kMaskPlanes * kBlock * sizeof(std::uint16_t);
 }
 
-}  // namespace
-
-void set_depthwise_tasks(const TensorView& input, DepthwisePlan* plan) {
+// How masks are cut into tasks.
+void set_mask_tasks(DepthwisePlan* plan) {
     const SynapseShape& shape = plan->shape;
-    EventGeometry bits;
-    set_planes(input.lo, input.hi, &bits);
-    plan->planes = input.dtype == Dtype::kUint8 && shape.kw <= kMostTaps ? bits.planes : 0;
     plan->segment = std::min(shape.out_width, kMostOutputs);
     plan->kernel_rows = std::clamp(kMostTaps / shape.kw, 1, kMostKernelRows);
     // With two goes the masks are made anew for each row.
@@ -219,15 +176,7 @@ void set_depthwise_tasks(const TensorView& input, DepthwisePlan* plan) {
     while (plan->band > 1 && mask_bytes(shape, plan->band, plan->segment) > kMaskBytes) --plan->band;
 }
 
-std::size_t depthwise_scratch(const SynapseShape& shape, const TensorView& input) {
-    DepthwisePlan plan;
-    plan.shape = shape;
-    set_depthwise_tasks(input, &plan);
-    const std::size_t acc = std::size_t{kMostOutputs} * kBlock * sizeof(std::int32_t);
-    return align64(acc + (plan.planes == 0 ? 0 : mask_bytes(shape, plan.band, plan.segment)));
-}
-
-void run_depthwise(Context& context, const Op& op, const DepthwisePlan& plan) {
+void run_masks(Context& context, const Op& op, const DepthwisePlan& plan) {
     const SynapseShape& shape = plan.shape;
     const std::int32_t bands = (shape.out_height + plan.band - 1) / plan.band;
     const std::int32_t segments = (shape.out_width + plan.segment - 1) / plan.segment;
@@ -249,8 +198,146 @@ void run_depthwise(Context& context, const Op& op, const DepthwisePlan& plan) {
                         std::min(plan.segment, shape.out_width - column),
                         block * kBlock,
                         context.scratch(thread)};
-        plan.planes == 0 ? task.run_wide() : task.run();
+        task.run();
     });
+}
+
+// Positive and negative weights of one channel: the sums that bound its accumulator, and the bits that hold them all.
+struct WeightFacts {
+    std::int64_t positive = 0, negative = 0;  // the greatest of all channels
+    std::int32_t bits = 2;
+
+    WeightFacts(const SynapseShape& shape, const std::int8_t* weights) {
+        const std::int32_t row = weight_row(shape), taps = shape.kh * shape.kw;
+        for (std::int32_t c = 0; c < shape.outputs; ++c) {
+            std::int64_t above = 0, below = 0;
+            for (std::int32_t tap = 0; tap < taps; ++tap) {
+                const std::int32_t weight = weights[std::int64_t{tap} * row + c];
+                (weight > 0 ? above : below) += std::abs(weight);
+                while (weight >= 1 << (bits - 1) || weight < -(1 << (bits - 1))) ++bits;
+            }
+            positive = std::max(positive, above);
+            negative = std::max(negative, below);
+        }
+    }
+};
+
+// Neighbouring windows of counts whose sums fit 16 bits go by rows; other counts and bytes by masks; the rest as wide.
+DepthwisePlan::Form form_of(const SynapseShape& shape, const TensorView& input, const WeightFacts& facts) {
+    const bool counts = input.dtype == Dtype::kUint8;
+    const bool near = shape.stride_x == 1 && shape.dilation_x == 1;
+    const bool small = facts.positive * input.hi <= 32767 && facts.negative * input.hi <= 32768;
+    if (counts && near && small && (shape.kw == 3 || shape.kw == 5 || shape.kw == 7)) return DepthwisePlan::Form::kRows;
+    return counts && shape.kw <= kMostTaps ? DepthwisePlan::Form::kMasks : DepthwisePlan::Form::kWide;
+}
+
+// Kernels read whole vectors of weights: rows that would end within one are laid out anew.
+void lay_out_weights(const std::byte* weights, DepthwisePlan* plan) {
+    const SynapseShape& shape = plan->shape;
+    const std::size_t bytes = static_cast<std::size_t>(weight_row(shape)) * shape.kh * shape.kw;
+    plan->weights.resize(bytes + kRowBlock);
+    std::memcpy(plan->weights.data(), weights, bytes);
+}
+
+const kernels::Entry<const kernels::DepthwiseRowArgs>& row_kernel(const kernels::Table& table, const TensorView& input,
+                                                                  const DepthwisePlan& plan) {
+    const SynapseShape& shape = plan.shape;
+    if (plan.form == DepthwisePlan::Form::kRows) {
+        return shape.kw == 3 ? table.depthwise_k3 : shape.kw == 5 ? table.depthwise_k5 : table.depthwise_k7;
+    }
+    if (input.dtype == Dtype::kUint8) return table.depthwise_wide_u8;
+    const bool near = shape.kw == 3 && shape.stride_x == 1 && shape.dilation_x == 1;
+    return near ? table.depthwise_wide_k3 : table.depthwise_wide_i32;
+}
+
+// What all rows of a block of channels have in common.
+kernels::DepthwiseRowArgs row_args(const Context& context, const Op& op, const DepthwisePlan& plan,
+                                   std::int32_t channel) {
+    const TensorView &in = context.tensor(op.inputs[0]), &out = context.tensor(op.output);
+    const SynapseShape& shape = plan.shape;
+    kernels::DepthwiseRowArgs args{};
+    args.taps = static_cast<std::size_t>(shape.kw);
+    args.weight_step = weight_row(shape);
+    args.column_step = static_cast<std::ptrdiff_t>(element_bytes(in)) * shape.channels;
+    args.first = -shape.left;
+    args.stride = shape.stride_x;
+    args.dilation = shape.dilation_x;
+    args.width = shape.width;
+    args.pixel_step = args.column_step * args.stride;
+    args.tap_step = args.column_step * args.dilation;
+    args.first_step = args.column_step * args.first;
+    args.pixels = static_cast<std::size_t>(shape.out_width);
+    args.channels = static_cast<std::size_t>(std::min(kRowBlock, shape.outputs - channel));
+    args.planes = plan.planes;
+    args.out_step = shape.outputs * element_bytes(out);
+    args.shifts = plan.grid.shifts.data() + channel;
+    args.biases = plan.grid.biases.data() + channel;
+    args.bytes = out.dtype == Dtype::kUint8;
+    return args;
+}
+
+void run_rows(Context& context, const Op& op, const DepthwisePlan& plan) {
+    const TensorView &in = context.tensor(op.inputs[0]), &out = context.tensor(op.output);
+    const SynapseShape& shape = plan.shape;
+    const auto& kernel = row_kernel(*context.kernels, in, plan);
+    const auto* weights = reinterpret_cast<const kernels::weight_t*>(plan.weights.data());
+    const std::int32_t blocks = (shape.outputs + kRowBlock - 1) / kRowBlock;
+    const std::int32_t bands = (shape.out_height + kRowBand - 1) / kRowBand;
+    const std::size_t items = std::size_t(shape.batch) * bands * blocks;
+    context.pool->run(items, [&](std::size_t item, std::uint32_t thread) {
+        const std::int32_t channel = static_cast<std::int32_t>(item % blocks) * kRowBlock;
+        const std::int32_t first = static_cast<std::int32_t>(item / blocks % bands) * kRowBand;
+        const std::size_t image = item / blocks / bands;
+        kernels::DepthwiseRowArgs args = row_args(context, op, plan, channel);
+        auto** const rows = reinterpret_cast<const void**>(context.scratch(thread));
+        auto** const row_weights = reinterpret_cast<const kernels::weight_t**>(rows + shape.kh);
+        args.rows = rows;
+        args.weights = row_weights;
+        for (std::int32_t row = first; row < std::min(first + kRowBand, shape.out_height); ++row) {
+            args.row_count = 0;
+            for (std::int32_t ky = 0; ky < shape.kh; ++ky) {
+                const std::int32_t y = row * shape.stride_y - shape.top + ky * shape.dilation_y;
+                if (y < 0 || y >= shape.height) continue;
+                const std::size_t position = (image * shape.height + y) * shape.width;
+                rows[args.row_count] = context.data(in) + (position * shape.channels + channel) * element_bytes(in);
+                row_weights[args.row_count++] = weights + std::ptrdiff_t{ky} * shape.kw * args.weight_step + channel;
+            }
+            const std::size_t position = (image * shape.out_height + row) * shape.out_width;
+            args.out = context.data(out) + (position * shape.outputs + channel) * element_bytes(out);
+            kernel(args);
+        }
+    });
+}
+
+}  // namespace
+
+DepthwisePlan plan_depthwise(const Program& program, const Op& op) {
+    const TensorView& input = program.tensors[static_cast<std::size_t>(op.inputs[0])];
+    const Synapse& synapse = synapse_of(op);
+    DepthwisePlan plan;
+    plan.shape = shape_of(program, op);
+    plan.grid = plan_grid(synapse);
+    const WeightFacts facts(plan.shape, synapse.weight.data);
+    plan.form = form_of(plan.shape, input, facts);
+    EventGeometry bits;
+    set_planes(input.lo, input.hi, &bits);
+    plan.planes = plan.form == DepthwisePlan::Form::kWide ? facts.bits : bits.planes;
+    if (plan.form == DepthwisePlan::Form::kMasks) {
+        set_mask_tasks(&plan);
+    } else {
+        lay_out_weights(reinterpret_cast<const std::byte*>(synapse.weight.data), &plan);
+    }
+    return plan;
+}
+
+std::size_t depthwise_scratch(const DepthwisePlan& plan) {
+    if (plan.form != DepthwisePlan::Form::kMasks) return align64(2 * sizeof(void*) * plan.shape.kh);
+    const std::size_t acc = std::size_t{kMostOutputs} * kBlock * sizeof(std::int32_t);
+    return align64(acc + mask_bytes(plan.shape, plan.band, plan.segment));
+}
+
+void run_depthwise(Context& context, const Op& op, const DepthwisePlan& plan) {
+    plan.form == DepthwisePlan::Form::kMasks ? run_masks(context, op, plan) : run_rows(context, op, plan);
 }
 
 }  // namespace spk

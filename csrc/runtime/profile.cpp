@@ -65,8 +65,9 @@ std::uint64_t touched(const Context& context, const Op& op) {
 }
 
 // Additions of an input that selects by the weights' own bits.
-std::uint64_t weight_bits(const Context& context, const Op& op, const SynapseShape& shape, const std::byte* x_data,
+std::uint64_t weight_bits(const Context& context, const Op& op, const DepthwisePlan& plan, const std::byte* x_data,
                           std::int32_t y, std::int32_t x) {
+    const SynapseShape& shape = plan.shape;
     const bool bytes = context.tensor(op.inputs[0]).dtype == Dtype::kUint8;
     const auto row = static_cast<std::size_t>((shape.outputs + 15) / 16 * 16);
     std::uint64_t total = 0;
@@ -77,6 +78,7 @@ std::uint64_t weight_bits(const Context& context, const Op& op, const SynapseSha
             args.weights = reinterpret_cast<const kernels::weight_t*>(synapse_of(op).weight.data) +
                            (static_cast<std::size_t>(ky) * shape.kw + kx) * row;
             args.count = static_cast<std::size_t>(shape.channels);
+            args.mask = (1u << plan.planes) - 1;
             bytes ? context.kernels->weight_bits_u8(args) : context.kernels->weight_bits_i32(args);
             total += args.bits;
         });
@@ -110,15 +112,14 @@ void profile_gather(const Context& context, const Op& op, const GatherPlan& plan
 
 void profile_depthwise(const Context& context, const Op& op, const DepthwisePlan& plan, LayerProfile* profile) {
     const SynapseShape& shape = plan.shape;
-    const std::int32_t planes = plan.planes == 0 ? 32 : plan.planes;
+    const bool wide = plan.form == DepthwisePlan::Form::kWide;
     std::uint64_t events = 0;
-    over_positions(context, op, shape, planes, false,
+    over_positions(context, op, shape, wide ? 32 : plan.planes, false,
                    [&](const kernels::CountArgs& counts, const std::byte* x_data, std::int32_t y, std::int32_t x,
                        std::uint64_t meets) {
                        events += counts.events;
                        profile->sops += counts.magnitude * meets;
-                       profile->adds +=
-                           plan.planes == 0 ? weight_bits(context, op, shape, x_data, y, x) : counts.bits * meets;
+                       profile->adds += wide ? weight_bits(context, op, plan, x_data, y, x) : counts.bits * meets;
                    });
     std::uint64_t rows = 0;  // kernel rows inside the map, over all output rows
     for (std::int32_t y = 0; y < shape.height; ++y) {
@@ -126,7 +127,7 @@ void profile_depthwise(const Context& context, const Op& op, const DepthwisePlan
     }
     const auto lanes = static_cast<std::uint64_t>((shape.outputs + 15) / 16 * 16);
     const std::uint64_t taps_done = rows * static_cast<std::uint64_t>(shape.batch) * shape.out_width * shape.kw * lanes;
-    profile->lane_adds += taps_done * static_cast<std::uint64_t>(plan.planes == 0 ? 8 : plan.planes);
+    profile->lane_adds += taps_done * static_cast<std::uint64_t>(plan.planes);
     profile->events += events;
     profile->nonzero += events;
     profile->elements += context.tensor(op.inputs[0]).size;

@@ -70,8 +70,9 @@ Prepared prepare(const Program& program) {
         if (is_gathered(op)) {
             prepared.add(plan_gather(program, op, may_fold(program, op, prepared.multiples)));
         } else if (is_synapse(op)) {
-            prepared.plans.emplace_back(plan_depthwise(program, op));
-            prepared.piece = std::max(prepared.piece, depthwise_scratch(shape_of(program, op), input_of(program, op)));
+            DepthwisePlan plan = plan_depthwise(program, op);
+            prepared.piece = std::max(prepared.piece, depthwise_scratch(plan));
+            prepared.plans.emplace_back(std::move(plan));
         } else if (std::holds_alternative<Fire>(op.params)) {
             prepared.plans.emplace_back(plan_fire(program, op));
         } else {

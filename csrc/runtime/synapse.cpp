@@ -40,8 +40,6 @@ SynapseShape shape_of(const Program& program, const Op& op) {
     return shape;
 }
 
-namespace {
-
 Grid plan_grid(const Synapse& synapse) {
     const auto channels = static_cast<std::size_t>(synapse.out_channels);
     Grid grid;
@@ -53,6 +51,8 @@ Grid plan_grid(const Synapse& synapse) {
                     std::all_of(grid.biases.begin(), grid.biases.end(), zero);
     return grid;
 }
+
+namespace {
 
 std::vector<Slab> plan_slabs(const SynapseShape& shape) {
     std::vector<Slab> slabs;
@@ -240,15 +240,6 @@ GatherPlan plan_gather(const Program& program, const Op& op, bool fold) {
         plan.chunks = ChunkPlanner(plan, synapse.weight).chunks(input);
     }
     plan.band = plan.chunks.size() > 1 ? gather_band(plan.shape, plan.events) : 1;
-    return plan;
-}
-
-DepthwisePlan plan_depthwise(const Program& program, const Op& op) {
-    const TensorView& input = program.tensors[static_cast<std::size_t>(op.inputs[0])];
-    DepthwisePlan plan;
-    plan.shape = shape_of(program, op);
-    set_depthwise_tasks(input, &plan);
-    plan.grid = plan_grid(synapse_of(op));
     return plan;
 }
 

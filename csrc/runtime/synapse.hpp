@@ -73,11 +73,13 @@ struct GatherPlan {
 };
 
 struct DepthwisePlan {
+    enum class Form { kRows, kMasks, kWide } form = Form::kMasks;
     SynapseShape shape;
-    std::int32_t planes = 1;             // 0: the input takes the way for any range
-    std::int32_t band = 1, segment = 1;  // output rows and columns of one task
-    std::int32_t kernel_rows = 1;        // at once
+    std::int32_t planes = 1;  // of the input, or of the weights where the form is wide
     Grid grid;
+    std::vector<std::byte> weights;      // as in the image, and what vectors read past them; not of masks
+    std::int32_t band = 1, segment = 1;  // of masks: output rows and columns of one task
+    std::int32_t kernel_rows = 1;        // of masks: at once
 };
 
 // Geometry and scratch depend on shapes and ranges alone, so that memory is known before anything is made.
@@ -88,9 +90,8 @@ EventGeometry folded_geometry(const SynapseShape& shape, const TensorView& input
 std::size_t multiples_bytes(const SynapseShape& shape, const EventGeometry& events);
 void make_multiples(const kernels::Table& table, const Op& op, std::byte* memory, GatherPlan* plan);
 std::int32_t gather_band(const SynapseShape& shape, const EventGeometry& events);
-void set_depthwise_tasks(const TensorView& input, DepthwisePlan* plan);
 std::size_t gather_scratch(const SynapseShape& shape, const EventGeometry& events);
-std::size_t depthwise_scratch(const SynapseShape& shape, const TensorView& input);
+std::size_t depthwise_scratch(const DepthwisePlan& plan);
 
 GatherPlan plan_gather(const Program& program, const Op& op, bool fold);
 DepthwisePlan plan_depthwise(const Program& program, const Op& op);
@@ -99,6 +100,7 @@ void run_gather(Context& context, const Op& op, const GatherPlan& plan);
 void run_depthwise(Context& context, const Op& op, const DepthwisePlan& plan);
 
 const Synapse& synapse_of(const Op& op);
+Grid plan_grid(const Synapse& synapse);
 void profile_gather(const Context& context, const Op& op, const GatherPlan& plan, LayerProfile* profile);
 void profile_depthwise(const Context& context, const Op& op, const DepthwisePlan& plan, LayerProfile* profile);
 

@@ -153,6 +153,7 @@ void weight_bits(Draw& draw, WeightBitsArgs& args) {
     args.in = tensor<In>(draw, "in", args.count);
     const auto* weights = draw.integers<std::int8_t>("weights", args.count, -127, 127);
     args.weights = reinterpret_cast<const weight_t*>(weights);
+    args.mask = draw.flag(true) ? 255 : static_cast<std::uint32_t>(draw.bits() & 255);
 }
 
 template <typename In>

@@ -203,27 +203,51 @@ void depthwise(Draw& draw, DepthwiseArgs& args, std::size_t planes) {
     args.add = draw.flag(false);
 }
 
+// Windows of `taps` columns, next to each other where `near`; counts whose sums fit 16 bits, or integers of any range.
+struct Windows {
+    std::size_t taps;
+    bool near, counts;
+};
+
 template <typename X>
-void depthwise_wide(Draw& draw, WideDepthwiseArgs& args) {
-    args.rows = draw.size(0, 5, 3);
-    args.taps = draw.size(1, 5, 3);
-    const std::size_t channels = 16 + draw.size(0, 9, 48);
-    const std::size_t columns = args.taps * draw.size(1, 2, 1);
-    args.tap_step = columns / args.taps * channels * sizeof(X);
-    args.row_step = columns * channels * sizeof(X);
-    args.weight_tap_step = channels;
-    args.weight_row_step = args.taps * channels + draw.size(0, 30, 0);
-    const bool small = draw.flag(true);
-    args.x = draw.integers<X>("x", std::max<std::size_t>(args.rows, 1) * columns * channels, small ? 0 : -70000, 255);
-    const std::size_t bytes = std::max<std::size_t>(args.rows, 1) * args.weight_row_step;
-    args.weights = reinterpret_cast<const weight_t*>(draw.integers<std::int8_t>("weights", bytes, -127, 127));
-    args.acc = reinterpret_cast<acc_t*>(draw.output<std::int32_t>("acc", 16));
+void depthwise_row(Draw& draw, DepthwiseRowArgs& args, const Windows& windows) {
+    args.row_count = draw.size(0, 7, windows.taps);
+    args.taps = windows.near ? windows.taps : draw.size(1, 5, 3);
+    args.pixels = draw.size(1, 45, 40);
+    args.channels = draw.size(1, 70, 64);
+    args.stride = windows.near ? 1 : static_cast<std::ptrdiff_t>(draw.size(1, 3, 1));
+    args.dilation = windows.near ? 1 : static_cast<std::ptrdiff_t>(draw.size(1, 3, 1));
+    args.width = static_cast<std::ptrdiff_t>(draw.size(1, 50, 40));
+    args.first = draw.number(-8, 4, -static_cast<std::int32_t>(args.taps / 2));
+    const std::size_t channels = args.channels + draw.size(0, 9, 0);
+    args.column_step = static_cast<std::ptrdiff_t>(channels * sizeof(X));
+    args.pixel_step = args.column_step * args.stride;
+    args.tap_step = args.column_step * args.dilation;
+    args.first_step = args.column_step * args.first;
+    args.weight_step = static_cast<std::ptrdiff_t>(channels);
+    args.planes = windows.counts ? draw.number(1, 8, 3) : 8;
+    const std::size_t most = (std::size_t{1} << args.planes) - 1;
+    const std::int64_t limit = windows.counts ? limit_of(args.row_count * args.taps, most) : 127;
+    const std::int64_t hi = windows.counts ? static_cast<std::int64_t>(most) : 255, lo = sizeof(X) == 1 ? 0 : -70000;
+    const auto** rows = draw.array<const void*>("rows", args.row_count);
+    const auto** weights = draw.array<const weight_t*>("weight rows", args.row_count);
+    for (std::size_t row = 0; row < args.row_count; ++row) {
+        rows[row] = draw.integers<X>("x", static_cast<std::size_t>(args.width) * channels, lo, hi);
+        const auto* values = draw.integers<std::int8_t>("weights", args.taps * channels, -limit, limit);
+        weights[row] = reinterpret_cast<const weight_t*>(values);
+    }
+    args.rows = rows;
+    args.weights = weights;
+    args.bytes = draw.flag(false);
+    const std::size_t step = args.channels + draw.size(0, 5, 0);
+    args.out_step = args.bytes ? step : step * sizeof(acc_t);
+    args.out = args.bytes ? static_cast<void*>(draw.output<std::uint8_t>("out", args.pixels * step))
+                          : draw.output<std::int32_t>("out", args.pixels * step);
+    args.shifts = draw.integers<std::int32_t>("shifts", args.channels, 0, 12);
+    args.biases = draw.integers<std::int32_t>("biases", args.channels, -(1 << 30), 1 << 30);
 }
 
 }  // namespace
-
-void draw_depthwise_wide_u8(Draw& draw, WideDepthwiseArgs& args) { depthwise_wide<std::uint8_t>(draw, args); }
-void draw_depthwise_wide_i32(Draw& draw, WideDepthwiseArgs& args) { depthwise_wide<std::int32_t>(draw, args); }
 
 #define SPK_DRAW(name, Args, body, ...) \
     void draw_##name(Draw& draw, Args& args) { body(draw, args, __VA_ARGS__); }
@@ -244,5 +268,11 @@ SPK_DRAW(depthwise_p1, DepthwiseArgs, depthwise, 1)
 SPK_DRAW(depthwise_p2, DepthwiseArgs, depthwise, 2)
 SPK_DRAW(depthwise_p3, DepthwiseArgs, depthwise, 3)
 SPK_DRAW(depthwise_p4, DepthwiseArgs, depthwise, 4)
+SPK_DRAW(depthwise_k3, DepthwiseRowArgs, depthwise_row<std::uint8_t>, Windows{3, true, true})
+SPK_DRAW(depthwise_k5, DepthwiseRowArgs, depthwise_row<std::uint8_t>, Windows{5, true, true})
+SPK_DRAW(depthwise_k7, DepthwiseRowArgs, depthwise_row<std::uint8_t>, Windows{7, true, true})
+SPK_DRAW(depthwise_wide_k3, DepthwiseRowArgs, depthwise_row<std::int32_t>, Windows{3, true, false})
+SPK_DRAW(depthwise_wide_u8, DepthwiseRowArgs, depthwise_row<std::uint8_t>, Windows{3, false, false})
+SPK_DRAW(depthwise_wide_i32, DepthwiseRowArgs, depthwise_row<std::int32_t>, Windows{3, false, false})
 
 }  // namespace spk::fuzz

@@ -106,12 +106,13 @@ def extreme_linear(shape: tuple[int, ...], outputs: int) -> Graph:
     return graph_of(Linear(np.full((outputs, shape[-1]), 127), zeros, zeros, None), Tensor(shape, 0, 1))
 
 
-def depthwise(seed: int, shape: tuple[int, ...], hi: int) -> Graph:
-    """A depthwise convolution of counts 0..hi."""
-    weight = weights(np.random.default_rng(seed), shape[3], 3, 5, 1)
+def depthwise(seed: int, shape: tuple[int, ...], hi: int, columns: int = 5, dilation: int = 1, lo: int = 0) -> Graph:
+    """A depthwise convolution of integers lo..hi, with a kernel of three rows."""
+    weight = weights(np.random.default_rng(seed), shape[3], 3, columns, 1)
     zeros = np.zeros(shape[3], int)
-    op = Conv2d(weight, zeros, zeros, None, padding=(1, 2, 1, 2), groups=shape[3])
-    return graph_of(op, Tensor(shape, 0, hi))
+    padding = (1, columns // 2, 1, columns // 2)
+    op = Conv2d(weight, zeros, zeros, None, padding=padding, dilation=(1, dilation), groups=shape[3])
+    return graph_of(op, Tensor(shape, lo, hi))
 
 
 def long_depthwise() -> Graph:
@@ -198,10 +199,14 @@ SYNAPSES: dict[str, Callable[[], Graph]] = {
     "linear-signed": lambda: linear(14, (7, 65), 17, -9000, 9000),
     "wide-lanes": lambda: extreme_linear((5, 600), 112),
     "long-kernel": long_depthwise,
-    "depthwise-bits": lambda: depthwise(17, (1, 9, 11, 20), 1),
-    "depthwise-two-bits": lambda: depthwise(18, (1, 9, 11, 20), 3),
-    "depthwise-nibbles": lambda: depthwise(19, (1, 9, 11, 20), 15),
-    "depthwise-bytes": lambda: depthwise(20, (1, 9, 11, 20), 255),
+    "depthwise-bits": lambda: depthwise(17, (1, 9, 11, 20), 1, dilation=2),
+    "depthwise-two-bits": lambda: depthwise(18, (1, 9, 11, 20), 3, dilation=2),
+    "depthwise-nibbles": lambda: depthwise(19, (1, 9, 11, 20), 15, dilation=2),
+    "depthwise-bytes": lambda: depthwise(20, (1, 9, 11, 20), 255, dilation=2),
+    "depthwise-counts-3": lambda: depthwise(21, (1, 9, 23, 48), 4, 3),
+    "depthwise-counts-5": lambda: depthwise(22, (1, 9, 23, 48), 4, 5),
+    "depthwise-counts-7": lambda: depthwise(23, (1, 9, 23, 48), 4, 7),
+    "depthwise-potentials": lambda: depthwise(24, (1, 9, 23, 48), 20_000, 3, lo=-30_000),
     "linear-to-bytes": lambda: graph_of(
         Linear(np.ones((5, 3), int), np.zeros(5, int), np.zeros(5, int), None), Tensor((11, 3), 0, 60)
     ),

@@ -80,7 +80,7 @@ def test_checker_finds_a_multiplication(tmp_path) -> None:
     options = ["-std=c++20", "-O3", "-fPIC", "-fno-tree-vectorize", "-fwrapv", "-DPYSPIKE_BREAK_ADDITION_ONLY=1"]
     for isa in ("portable", "neon"):
         broken = tmp_path / f"{isa}.o"
-        run(compiler, *options, f"-I{kernels.parent}", "-c", kernels / isa / "depthwise.cpp", "-o", broken)
+        run(compiler, *options, f"-I{kernels.parent}", "-c", kernels / isa / "depthwise_rows.cpp", "-o", broken)
         found = aarch64.violations(broken)
         assert found, "a multiplication in a kernel went unseen"
         assert all(each.startswith(("mul ", "mla ")) and f"spk_{isa}_depthwise_wide" in each for each in found), found

@@ -54,4 +54,26 @@ SPK_INLINE eight16 compressed(eight16 value, const std::uint16_t* places) {
     return reinterpret_cast<eight16>(_mm_permutexvar_epi16(order, reinterpret_cast<__m128i>(value)));
 }
 
+// Lanes whose count (kLanes16 of them), or whose weight (kLanes32), has bit `plane` set; and sums over chosen lanes.
+#define SPK_HAS_CHOICE
+using Choice16 = __mmask32;
+using Choice32 = __mmask16;
+SPK_INLINE Choice16 chosen_counts(const std::uint8_t* from, int plane) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    return _mm256_test_epi8_mask(bytes, _mm256_set1_epi8(static_cast<char>(1 << plane)));
+}
+SPK_INLINE Choice32 chosen_weights(const void* from, int plane) {
+    const __m128i bytes = _mm_loadu_si128(static_cast<const __m128i*>(from));
+    return _mm_test_epi8_mask(bytes, _mm_set1_epi8(static_cast<char>(1 << plane)));
+}
+// Written out because gcc 12 copies the sum before each addition of its own intrinsic.
+SPK_INLINE v16 add_chosen(v16 sum, Choice16 lanes, v16 value) {
+    asm("vpaddw %2, %0, %0%{%1%}" : "+v"(sum) : "Yk"(lanes), "v"(value));
+    return sum;
+}
+SPK_INLINE v32 add_chosen(v32 sum, Choice32 lanes, v32 value) {
+    asm("vpaddd %2, %0, %0%{%1%}" : "+v"(sum) : "Yk"(lanes), "v"(value));
+    return sum;
+}
+
 }  // namespace spk::kernels::avx512

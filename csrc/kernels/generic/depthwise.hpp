@@ -1,7 +1,6 @@
 // Depthwise convolutions: all channels of a block at once, the input's bit-planes as masks of the weights. Every plane
-// has its own sums of 16 bits (the caller proves that they fit); they meet by doubling when a pixel is done.
-//
-// Integers of any range go the other way about: the bit-planes of the weights, eight whatever the input, select inputs.
+// has its own sums of 16 bits (the caller proves that they fit); they meet by doubling when a pixel is done. This
+// serves every geometry; depthwise_rows.hpp has the common ones, and integers of any range.
 
 #include "kernels/generic/cells.hpp"
 
@@ -64,45 +63,6 @@ SPK_INLINE void depthwise(const DepthwiseArgs& args) {
     }
 }
 
-// kLanes32 channels of one output.
-template <typename X, bool upper>
-SPK_INLINE v32 weigh(const WideDepthwiseArgs& args, const X* x_row, const char* weight_row) {
-    v32 sums[8] = {};
-    for (std::size_t row = 0; row < args.rows; ++row) {
-        const X* x = x_row;
-        const char* weights = weight_row;
-        for (std::size_t tap = 0; tap < args.taps; ++tap) {
-            const v32 value = take(x), bits = widen<upper>(widen_weights(weights));
-#if defined(PYSPIKE_BREAK_ADDITION_ONLY)
-            sums[0] = sums[0] + value * bits;  // what must never be here: the addition-only test has to find it
-#else
-#pragma GCC unroll 8
-            for (int plane = 0; plane < 8; ++plane)
-                sums[plane] = sums[plane] + (value & ((bits << (31 - plane)) >> 31));
-#endif
-            x = moved(x, static_cast<std::ptrdiff_t>(args.tap_step));
-            weights += args.weight_tap_step;
-        }
-        x_row = moved(x_row, static_cast<std::ptrdiff_t>(args.row_step));
-        weight_row += args.weight_row_step;
-    }
-    v32 total = v32{} - sums[7];
-#pragma GCC unroll 8
-    for (int plane = 6; plane >= 0; --plane) total = total + total + sums[plane];
-    return total;
-}
-
-// One output, all 16 channels of the block; those past the last channel get what happens to lie there.
-template <typename X>
-SPK_INLINE void depthwise_wide(const WideDepthwiseArgs& args) {
-    for (std::size_t i = 0; i < kBlock; i += kLanes16) {
-        const X* x = static_cast<const X*>(args.x) + i;
-        const char* weights = reinterpret_cast<const char*>(args.weights) + i;
-        store32(args.acc + i, weigh<X, false>(args, x, weights));
-        store32(args.acc + i + kLanes32, weigh<X, true>(args, x + kLanes32, weights));
-    }
-}
-
 }  // namespace spk::kernels::SPK_ISA
 
 SPK_SYNAPSE void SPK_ENTRY(masks)(const spk::kernels::MaskArgs& args) { spk::kernels::SPK_ISA::make_masks(args); }
@@ -117,10 +77,4 @@ SPK_SYNAPSE void SPK_ENTRY(depthwise_p3)(const spk::kernels::DepthwiseArgs& args
 }
 SPK_SYNAPSE void SPK_ENTRY(depthwise_p4)(const spk::kernels::DepthwiseArgs& args) {
     spk::kernels::SPK_ISA::depthwise<4>(args);
-}
-SPK_SYNAPSE void SPK_ENTRY(depthwise_wide_u8)(const spk::kernels::WideDepthwiseArgs& args) {
-    spk::kernels::SPK_ISA::depthwise_wide<std::uint8_t>(args);
-}
-SPK_SYNAPSE void SPK_ENTRY(depthwise_wide_i32)(const spk::kernels::WideDepthwiseArgs& args) {
-    spk::kernels::SPK_ISA::depthwise_wide<spk::kernels::acc_t>(args);
 }

@@ -67,7 +67,7 @@ SPK_INLINE void weight_bits(WeightBitsArgs& args) {
     const auto* weights = reinterpret_cast<const unsigned char*>(args.weights);
     std::uint64_t bits = 0;
     for (std::size_t i = 0; i < args.count; ++i) {
-        bits += bits_set(take_one(in + i) != 0 ? std::uint32_t{weights[i]} : 0u);
+        bits += bits_set(take_one(in + i) != 0 ? weights[i] & args.mask : 0u);
     }
     args.bits = bits;
 }
