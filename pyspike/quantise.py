@@ -26,13 +26,14 @@ def exponent_cap(input_hi: int) -> int:
 
 
 def quantise_rows(
-    weights: NDArray[np.floating], bits: int = 8, input_hi: int = 1
+    weights: NDArray[np.floating], bits: int = 8, input_hi: int = 1, most_exponent: int | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Quantise `weights` [out, ...] row by row; returns integers [out, ...] and exponents [out].
 
-    The exponent minimises the squared error over -8 <= e <= `exponent_cap(input_hi)`, ties to the smaller; integers are
-    rounded half to even and clipped to +-(2**(bits - 1) - 1). Rows of zeros take e = 0. Rows that already are integers
-    of that range times 2**-e keep the smallest such e, whatever the cap, so that quantising twice changes nothing.
+    The exponent minimises the squared error over -8 <= e <= `exponent_cap(input_hi)` (or `most_exponent`), ties to the
+    smaller; integers are rounded half to even and clipped to +-(2**(bits - 1) - 1). Rows of zeros take e = 0. Rows that
+    already are integers of that range times 2**-e keep the smallest such e, whatever the cap, so that quantising twice
+    changes nothing.
 
     Raises `RangeError` for weights that are not finite.
     """
@@ -40,16 +41,11 @@ def quantise_rows(
     if not np.isfinite(rows).all():
         raise RangeError("weights must be finite: found NaN or infinity")
     limit = 2 ** (bits - 1) - 1
-    best_error = np.full(len(rows), np.inf)
-    exponents = np.zeros(len(rows), dtype=np.int64)
-    for e in range(MIN_EXPONENT, exponent_cap(input_hi) + 1):
-        grid = np.clip(np.rint(np.ldexp(rows, e)), -limit, limit)
-        error = np.square(rows - np.ldexp(grid, -e)).sum(axis=1)
-        better = error < best_error
-        best_error[better], exponents[better] = error[better], e
-    exact = _smallest_exact_exponents(rows, limit)
-    exponents = np.where(exact == _NONE, exponents, exact)
-    integers = np.clip(np.rint(np.ldexp(rows, exponents[:, None])), -limit, limit)
+    cap = exponent_cap(input_hi) if most_exponent is None else most_exponent
+    exponents = _smallest_exact_exponents(rows, limit)
+    search = exponents == _NONE
+    exponents[search] = _best_exponents(rows[search], limit, cap)
+    integers = _on_grid(rows, exponents, limit)
     return integers.astype(np.int64).reshape(np.shape(weights)), exponents
 
 
@@ -66,17 +62,58 @@ def round_bias(bias: NDArray[np.floating], fraction: int) -> NDArray[np.int64]:
 _NONE = np.iinfo(np.int64).min
 
 
+def _on_grid(rows: NDArray[np.float64], exponents: NDArray[np.int64], limit: int) -> NDArray[np.float64]:
+    return np.clip(np.rint(np.ldexp(rows, exponents[:, None])), -limit, limit)
+
+
+def _finest_exponents(rows: NDArray[np.float64], limit: int) -> NDArray[np.int64]:
+    """Per row the largest e for which row * 2**e lies within +-limit (2**n - 1), 0 for zeros."""
+    largest = np.abs(rows).max(axis=1, initial=0.0)
+    mantissa, exponent = np.frexp(largest)  # largest = mantissa * 2**exponent, 0.5 <= mantissa < 1
+    width = limit.bit_length()
+    finest = width - exponent.astype(np.int64) - (np.ldexp(mantissa, width) > limit)
+    return np.where(largest == 0, 0, finest)
+
+
 def _smallest_exact_exponents(rows: NDArray[np.float64], limit: int) -> NDArray[np.int64]:
     """Per row the smallest e for which row * 2**e are integers within +-limit, `_NONE` where there is none, 0 for
     zeros.
     """
-    mantissa, exponent = np.frexp(rows)  # row = mantissa * 2**exponent, 0.5 <= |mantissa| < 1
-    digits = np.ldexp(mantissa, 53).astype(np.int64)  # exact: an integer of 53 bits
-    lowest_bit = digits & -digits
-    trailing_zeros = np.frexp(lowest_bit.astype(np.float64))[1] - 1
-    needed = np.where(digits == 0, _NONE, 53 - exponent.astype(np.int64) - trailing_zeros)
-    smallest = needed.max(axis=1, initial=_NONE)
-    zero = smallest == _NONE
-    scaled = np.ldexp(rows, np.where(zero, 0, smallest)[:, None])
-    fits = (np.abs(scaled) <= limit).all(axis=1) & ~zero
-    return np.where(zero, 0, np.where(fits, smallest, _NONE))
+    found = _finest_exponents(rows, limit)
+    scaled = np.ldexp(rows, found[:, None])  # a coarser grid lies within this one
+    exact = (scaled == np.rint(scaled)).all(axis=1)
+    used = np.bitwise_or.reduce(np.abs(scaled[exact]).astype(np.int64), axis=1)
+    found[exact] -= np.where(used == 0, 0, np.frexp((used & -used).astype(np.float64))[1] - 1)
+    return np.where(exact, found, _NONE)
+
+
+def _best_exponents(rows: NDArray[np.float64], limit: int, cap: int) -> NDArray[np.int64]:
+    """Per row the e of least squared error in `MIN_EXPONENT`..`cap`, ties to the smaller.
+
+    While nothing is clipped a finer grid is never worse, since it holds the coarser one. So the search starts at the
+    finest e without clipping, goes down while the error stays the same, and up while what the largest weight loses by
+    clipping alone is less than the best error.
+    """
+    finest = _finest_exponents(rows, limit)
+    best = np.clip(finest, MIN_EXPONENT, cap)
+    least = _squared_errors(rows, best, limit)
+    start, largest = best.copy(), np.abs(rows).max(axis=1, initial=0.0)
+    going = np.flatnonzero(start <= finest)
+    for e in range(1, cap - MIN_EXPONENT + 1):
+        going = going[start[going] - e >= MIN_EXPONENT]
+        going = going[_squared_errors(rows[going], start[going] - e, limit) == least[going]]
+        best[going] = start[going] - e
+    going = np.arange(len(rows))
+    for e in range(1, cap - MIN_EXPONENT + 1):
+        clipped = largest[going] - np.ldexp(float(limit), -(start[going] + e))
+        going = going[(start[going] + e <= cap) & ((clipped <= 0) | (np.square(clipped) < least[going]))]
+        error = _squared_errors(rows[going], start[going] + e, limit)
+        better = error < least[going]
+        least[going[better]], best[going[better]] = error[better], start[going[better]] + e
+    return best
+
+
+def _squared_errors(rows: NDArray[np.float64], exponents: NDArray[np.int64], limit: int) -> NDArray[np.float64]:
+    grid = _on_grid(rows, exponents, limit)
+    errors: NDArray[np.float64] = np.square(rows - np.ldexp(grid, -exponents[:, None])).sum(axis=1)
+    return errors

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pyspike.graph import Graph, Node, Phase
+from pyspike.nn.layers import depthwise
 from pyspike.ops import (
     Add,
     Align,
@@ -94,7 +95,10 @@ def _conv2d(op: Conv2d, x: Tensor) -> Tensor:
     top, left, bottom, right = op.padding
     padded = F.pad(x.permute(0, 3, 1, 2), (left, right, top, bottom))
     weight = _tensor(op.weight, x.dtype).permute(0, 3, 1, 2)
-    acc = F.conv2d(padded, weight, stride=list(op.stride), dilation=list(op.dilation), groups=op.groups)
+    if op.depthwise and x.shape[3] == op.groups and x.dtype == torch.float64:
+        acc = depthwise(padded, weight, op.stride, op.dilation)
+    else:
+        acc = F.conv2d(padded, weight, stride=list(op.stride), dilation=list(op.dilation), groups=op.groups)
     return _finish(op, acc.permute(0, 2, 3, 1))
 
 

@@ -1,11 +1,14 @@
 """Spiking layers: convolutions with batch normalisation that fold into ONE plain convolution for inference.
 
 A layer that can fold has `folded() -> nn.Conv2d` (bias, zero padding), whose output on the same input equals the
-layer's in eval mode up to floating-point rounding. `pyspike.nn.fold` replaces every such layer of a model.
+layer's in eval mode up to floating-point rounding. `pyspike.nn.fold` replaces every such layer of a model. One whose
+dense form is wasteful also has `factored() -> FactoredConv`, the same map as two plain convolutions.
 All images are [N, C, H, W] with N = T * B, time outer.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -159,10 +162,45 @@ class RepConvBN(nn.Module):
         return plain_conv(kernel, last @ (taps.sum((1, 2)) * b1) + shift, self.expand, padding=1)
 
 
+class FactoredConv(nn.Module):
+    """A 1x1 convolution without bias on counts, then a depthwise one on its potentials, with zero padding and bias.
+
+    `weight` [O, I] (float64 or float32), `taps` [O, kh, kw], `bias` [O]: together the dense kernel
+    K[o,i] = taps[o] weight[o,i] with zero padding kh // 2, kw // 2. [N, I, H, W] -> [N, O, H, W].
+
+    Only the product of a row and its taps matters, so powers of two are free to move between them: rows are brought to
+    a largest weight in (2^-6, 2^-5] (all but exactly: 127 / 128 of it). With 8 bits their exponents are then 12 or 13,
+    nearly equal, so potentials lie on a grid of 12 or 13 fractional bits without a left shift, which would only make
+    them longer.
+    """
+
+    LARGEST = 127 / 128 / 32
+
+    def __init__(self, weight: Tensor, taps: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        outputs, inputs = weight.shape
+        kernel = (taps.shape[1], taps.shape[2])
+        like: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
+        self.pointwise = nn.Conv2d(inputs, outputs, 1, bias=False, **like)
+        padding = (kernel[0] // 2, kernel[1] // 2)
+        self.depthwise = nn.Conv2d(outputs, outputs, kernel, padding=padding, groups=outputs, **like)
+        largest = weight.abs().amax(1)
+        powers = torch.exp2(torch.ceil(torch.log2(torch.where(largest > 0, largest, self.LARGEST) / self.LARGEST)))
+        with torch.no_grad():
+            self.pointwise.weight.copy_((weight / powers[:, None])[:, :, None, None])
+            self.depthwise.weight.copy_((taps * powers[:, None, None])[:, None])
+            assert self.depthwise.bias is not None
+            self.depthwise.bias.copy_(bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.depthwise(self.pointwise(x))
+        return out
+
+
 class SepRepConvBN(nn.Module):
     """Batch norm on the counts, border BN(0), 1x1 I->O, depthwise 3x3, outer BN. [N, I, H, W] -> [N, O, H, W].
 
-    Folds to one dense 3x3 convolution (9 * I * O weights).
+    Folds to one dense 3x3 convolution (9 * I * O weights), or to a `FactoredConv` ((I + 9) * O weights).
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -178,11 +216,24 @@ class SepRepConvBN(nn.Module):
 
     def folded(self) -> nn.Conv2d:
         """K[o,i] = s3[o] dw[o] W[o,i] s1[i]; bias = s3 sum(dw[o]) (W b1) + b3."""
+        mix, taps, bias = self._factors()
+        kernel = torch.einsum("oyx,oi->oiyx", taps, mix)
+        return plain_conv(kernel, bias, self.pointwise, padding=1)
+
+    def factored(self) -> FactoredConv:
+        """The two factors of that kernel, one after the other.
+
+        The border BN(0) = b1 makes W b1 of everything around the 1x1's output: its own bias. Moved behind the depthwise
+        it is sum(dw[o]) (W b1), and what is left of the border is zero.
+        """
+        return FactoredConv(*self._factors())
+
+    def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """(W s1 [O, I], s3 dw [O, 3, 3], bias [O])."""
         s1, b1 = bn_scale_shift(self.pad.bn)
         s3, b3 = bn_scale_shift(self.bn)
         mix, taps = self.pointwise.weight[:, :, 0, 0], self.depthwise.weight[:, 0] * s3[:, None, None]
-        kernel = torch.einsum("oyx,oi->oiyx", taps, mix * s1)
-        return plain_conv(kernel, taps.sum((1, 2)) * (mix @ b1) + b3, self.pointwise, padding=1)
+        return mix * s1, taps, taps.sum((1, 2)) * (mix @ b1) + b3
 
 
 class SpikingConv(nn.Module):
@@ -218,3 +269,35 @@ class SpikingConv(nn.Module):
 def max_pool(x: Tensor, kernel: int) -> Tensor:
     """Max pooling k x k, stride 1, same size; the padding never wins."""
     return functional.max_pool2d(x, kernel, 1, kernel // 2)
+
+
+def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, like: nn.Conv2d) -> Tensor:
+    """The convolution of `like` (zero padding) with `weight` and `bias`; in float64 a depthwise one by `depthwise`."""
+    padding = like.padding
+    alone = like.groups == like.in_channels == like.out_channels and like.padding_mode == "zeros"
+    exporting = torch.onnx.is_in_onnx_export() or torch.compiler.is_exporting()
+    if x.dtype != torch.float64 or not alone or isinstance(padding, str) or exporting:
+        return like._conv_forward(x, weight, bias)
+    padded = functional.pad(x, (padding[1], padding[1], padding[0], padding[0]))
+    out = depthwise(padded, weight, like.stride, like.dilation)
+    return out if bias is None else out + bias[:, None, None]
+
+
+def depthwise(x: Tensor, weight: Tensor, stride: tuple[int, ...], dilation: tuple[int, ...]) -> Tensor:
+    """[N, C, H, W] and `weight` [C, 1, kh, kw] -> [N, C, H', W'], without padding, tap by tap.
+
+    PyTorch has no depthwise kernel for float64 on CPUs and takes the channels one by one, ninety times slower. The
+    terms are added in another order, which exact arithmetic does not see.
+    """
+
+    def window(axis: int, tap: int) -> slice:
+        reach = dilation[axis] * (weight.shape[2 + axis] - 1)
+        start = tap * dilation[axis]
+        return slice(start, x.shape[2 + axis] - reach + start, stride[axis])
+
+    out = x.new_zeros(1)
+    for row in range(weight.shape[2]):
+        for column in range(weight.shape[3]):
+            seen = x[:, :, window(0, row), window(1, column)]
+            out = torch.addcmul(out, seen, weight[:, 0, row, column][:, None, None])
+    return out

@@ -8,6 +8,7 @@ while it stays below 2^24 (float32) or 2^53 (float64) steps of its grid. Gradien
 from __future__ import annotations
 
 import copy
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pyspike.errors import RangeError
-from pyspike.nn.layers import PixelConv
+from pyspike.nn.layers import FactoredConv, PixelConv, conv2d
 from pyspike.nn.neuron import IntegerLIF
 from pyspike.quantise import quantise_rows, round_bias, synapse_fraction
+
+FINEST_FACTORED = 16
+"""Fractional bits that the output of a `FactoredConv` has at most.
+
+A product of two weights of 8 bits needs about 16. More would bring sums of residual streams near 32 bits, for the sake
+of channels whose weights are next to nothing.
+"""
 
 
 class _OnGrid(torch.autograd.Function):
@@ -37,7 +45,8 @@ class QuantisedSynapse(nn.Module):
     """What `QuantConv2d` and `QuantLinear` share. A mixin over a layer with `weight` [O, ...] and `bias` [O] or None.
 
     `bits` 4..8: width of a weight; `input_hi`: the input lies in 0..input_hi; `input_fraction`: its fractional bits
-    f_x; `refresh`: while training, exponents are searched anew every so many forward calls (in eval at every call).
+    f_x; `refresh`: while training, exponents are searched anew every so many forward calls (in eval at every call at
+    which weights have changed). `reads(source)` makes the layer one that reads the potentials of another.
     """
 
     weight: Any
@@ -46,29 +55,67 @@ class QuantisedSynapse(nn.Module):
     def _set_up(self, bits: int, input_hi: int, input_fraction: int, refresh: int) -> None:
         if not 4 <= bits <= 8:
             raise RangeError(f"weights of 4 to 8 bits are possible, found bits={bits}")
-        self.bits, self.input_hi, self.input_fraction, self.refresh = bits, input_hi, input_fraction, refresh
-        self._age = 0
+        self.bits, self.input_hi, self.refresh = bits, input_hi, refresh
+        self._input_fraction = input_fraction
+        self._source: tuple[QuantisedSynapse, ...] = ()  # in a tuple, as it is no child of this module
+        self._age, self._baked = 0, b""
         self.register_buffer("_exponents", torch.zeros(len(self.weight), dtype=torch.int64), persistent=False)
         self.register_buffer("_weight_grid", torch.zeros_like(self.weight), persistent=False)
         self.register_buffer("_bias_grid", None if self.bias is None else torch.zeros_like(self.bias), persistent=False)
 
+    def reads(self, source: QuantisedSynapse) -> None:
+        """Read the potentials of `source`: signed, and of as many fractional bits as its present exponents give.
+
+        The output has at most `FINEST_FACTORED` fractional bits, unless those of the input are more.
+        """
+        self._source = (source,)
+
+    @property
+    def source(self) -> QuantisedSynapse | None:
+        """The synapse whose potentials this one reads, None where it reads counts or pixels."""
+        return self._source[0] if self._source else None
+
+    @property
+    def input_fraction(self) -> int:
+        """Fractional bits f_x of the input."""
+        return self._input_fraction if self.source is None else self.source.fraction
+
+    @property
+    def fraction(self) -> int:
+        """Fractional bits f of the output, with the exponents in use."""
+        return synapse_fraction(self._exponents.cpu().numpy(), self.input_fraction)
+
     @torch.no_grad()
     def integers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, int]:
         """(w [O, ...] int64, e [O] int64, bias [O] int64 or None, f): the integer synapse of the present weights."""
-        w, e = quantise_rows(self.weight.detach().cpu().double().numpy(), self.bits, self.input_hi)
+        most = None if self.source is None else max(FINEST_FACTORED - self.input_fraction, 0)
+        w, e = quantise_rows(self.weight.detach().cpu().double().numpy(), self.bits, self.input_hi, most)
         f = synapse_fraction(e, self.input_fraction)
         bias = None if self.bias is None else round_bias(self.bias.detach().cpu().double().numpy(), f)
         return w, e, bias, f
 
     @torch.no_grad()
     def bake(self) -> None:
-        """Search the exponents and put weights and bias on their grids."""
+        """Search the exponents and put weights and bias on their grids; no work where nothing has changed since."""
+        digest = self._digest()
+        if digest == self._baked:
+            return
         w, e, bias, f = self.integers()
         e_column = e.reshape(-1, *[1] * (w.ndim - 1))
         self._exponents = torch.from_numpy(e).to(self.weight.device)
         self._weight_grid = torch.from_numpy(np.ldexp(w.astype(np.float64), -e_column)).to(self.weight)
         if bias is not None:
             self._bias_grid = torch.from_numpy(np.ldexp(bias.astype(np.float64), -f)).to(self.weight)
+        self._baked = digest
+
+    def _digest(self) -> bytes:
+        """What the grids depend on."""
+        numbers = (self.bits, self.input_hi, self.input_fraction, str(self.weight.dtype), str(self.weight.device))
+        digest = hashlib.blake2b(repr(numbers).encode(), digest_size=16)
+        for values in (self.weight, self.bias):
+            if values is not None:
+                digest.update(values.detach().cpu().contiguous().view(torch.uint8).numpy())
+        return digest.digest()
 
     def on_grid(self) -> tuple[Tensor, Tensor | None]:
         """Weight and bias on their grids; gradients go straight through to the parameters."""
@@ -87,11 +134,12 @@ class QuantisedSynapse(nn.Module):
 
     @torch.no_grad()
     def _round_with_known_exponents(self) -> None:
+        self._baked = b""
         limit = 2 ** (self.bits - 1) - 1
         up = torch.exp2(self._exponents.to(self.weight.dtype)).reshape(-1, *[1] * (self.weight.ndim - 1))
         self._weight_grid = torch.round(self.weight * up).clamp_(-limit, limit) / up
         if self.bias is not None:
-            step = 2.0 ** synapse_fraction(self._exponents.cpu().numpy(), self.input_fraction)
+            step = 2.0**self.fraction
             self._bias_grid = (torch.floor(self.bias.double() * step + 0.5) / step).to(self.bias.dtype)
 
     def train(self, mode: bool = True) -> Any:
@@ -111,6 +159,7 @@ class QuantisedSynapse(nn.Module):
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         self._age, self._exponents = state["age"], state["exponents"].to(self.weight.device, copy=True)
+        self._baked = b""
 
 
 class QuantConv2d(QuantisedSynapse, nn.Conv2d):
@@ -135,7 +184,7 @@ class QuantConv2d(QuantisedSynapse, nn.Conv2d):
         weight, bias = self.on_grid()
         if input.dtype != weight.dtype:
             input = input.to(weight.dtype)
-        return self._conv_forward(input, weight, bias)
+        return conv2d(input, weight, bias, self)
 
 
 class QuantLinear(QuantisedSynapse, nn.Linear):
@@ -162,7 +211,8 @@ def quantise(folded: nn.Module, bits: int = 8, refresh: int = 1) -> nn.Module:
     """A deep copy of a folded model in which each `nn.Conv2d` and `nn.Linear` has weights of `bits` bits.
 
     Every synapse is taken to read counts of 0..D, D the largest of the model's neurons, but a `PixelConv`, which reads
-    pixels 0..255 in uint8 or float. Raises `RangeError` where batch norms are left (fold first).
+    pixels 0..255 in uint8 or float, and the depthwise half of a `FactoredConv`, which reads potentials. Raises
+    `RangeError` where batch norms are left (fold first).
     """
     model = copy.deepcopy(folded)
     left = [name for name, m in model.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
@@ -175,6 +225,12 @@ def quantise(folded: nn.Module, bits: int = 8, refresh: int = 1) -> nn.Module:
 def _quantise_children(module: nn.Module, bits: int, counts: int, refresh: int) -> nn.Module:
     for name, child in module.named_children():
         setattr(module, name, _quantise_children(child, bits, counts, refresh))
+    if isinstance(module, FactoredConv):
+        pointwise, depthwise = module.pointwise, module.depthwise
+        assert isinstance(pointwise, QuantConv2d)
+        assert isinstance(depthwise, QuantConv2d)
+        depthwise.reads(pointwise)
+        depthwise.bake()
     if isinstance(module, QuantisedSynapse) or not isinstance(module, nn.Conv2d | nn.Linear):
         return module
     common: dict[str, Any] = {"bits": bits, "refresh": refresh, "bias": module.bias is not None}

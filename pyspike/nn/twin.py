@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -34,20 +35,20 @@ def float_exactness(model: nn.Module) -> list[dict[str, object]]:
     """Per quantised synapse: is every partial sum exact in float32?
 
     One dict a synapse: name, f (fractional bits of its output), e_min, e_max, M (the larger of the sums of positive and
-    of negative parts over the input range 0..hi, bias included, in real units), steps = M * 2^f, exact = steps < 2^24.
+    of negative parts over the input range, bias included, in real units), steps = M * 2^f, exact = steps < 2^24. The
+    range is 0..hi for counts and pixels, and that of its source for a synapse on potentials.
     """
     rows: list[dict[str, object]] = []
     for name, module in model.named_modules():
         if not isinstance(module, QuantisedSynapse):
             continue
-        w, e, bias, f = module.integers()
-        flat = w.reshape(len(w), -1).astype(object) * 2 ** (f - e.astype(object))[:, None]
-        positive = (flat * (flat > 0)).sum(1) * module.input_hi
-        negative = -(flat * (flat < 0)).sum(1) * module.input_hi
+        _, e, bias, f = module.integers()
+        least, greatest = _sums(module)
+        positive, negative = greatest, [-v for v in least]
         if bias is not None:
-            positive = positive + [max(int(b), 0) for b in bias]
-            negative = negative + [max(-int(b), 0) for b in bias]
-        steps = int(max(positive.max(), negative.max()))
+            positive = [v + max(int(b), 0) for v, b in zip(positive, bias, strict=True)]
+            negative = [v + max(-int(b), 0) for v, b in zip(negative, bias, strict=True)]
+        steps = max(*positive, *negative)
         rows.append(
             {
                 "name": name,
@@ -60,3 +61,24 @@ def float_exactness(model: nn.Module) -> list[dict[str, object]]:
             }
         )
     return rows
+
+
+def _sums(module: QuantisedSynapse) -> tuple[list[int], list[int]]:
+    """Per output channel the least and the greatest weighted sum, in steps of the output's grid, without bias."""
+    w, e, _, f = module.integers()
+    low, high = 0, module.input_hi << module.input_fraction
+    if module.source is not None:
+        low, high = _range(module.source)
+    flat = w.reshape(len(w), -1)
+    positive, negative = np.where(flat > 0, flat, 0).sum(1).tolist(), np.where(flat < 0, flat, 0).sum(1).tolist()
+    shifts = (f - module.input_fraction - e).tolist()
+    rows = list(zip(positive, negative, shifts, strict=True))
+    return [(p * low + n * high) << s for p, n, s in rows], [(p * high + n * low) << s for p, n, s in rows]
+
+
+def _range(module: QuantisedSynapse) -> tuple[int, int]:
+    """The least and the greatest output, in steps of its grid."""
+    bias = module.integers()[2]
+    biases = [0] * len(module.weight) if bias is None else bias.tolist()
+    least, greatest = _sums(module)
+    return min(map(sum, zip(least, biases, strict=True))), max(map(sum, zip(greatest, biases, strict=True)))
