@@ -12,6 +12,9 @@ import pytest
 
 import pyspike
 from pyspike import image
+from pyspike.errors import BudgetError
+from pyspike.graph import Graph, Port, Tensor
+from pyspike.ops import Conv2d, Fire
 from pyspike.tasks.detect import Detector
 from tests.cli.conftest import detection_graph
 
@@ -82,6 +85,62 @@ def test_c_example_gives_the_same_integers(installed: Path, model: Path, tmp_pat
     ):
         assert line.split()[0] == name
         assert list(map(int, line.split()[1:])) == values.ravel().tolist()
+
+
+def _two_layers_in_time() -> Graph:
+    """Counts in two timesteps, a neuron with a leak, and a layer that reads its spikes."""
+    graph = Graph(2)
+    graph.add_input(Port("x", "x", "uint8", time_axis=0), Tensor((1, 3, 3, 4), 0, 4, time=True))
+    rng = np.random.default_rng(0)
+    for name, source in (("drive", "x"), ("out", "spikes")):
+        weight = rng.integers(-3, 6, (4, 1, 1, 4))
+        graph.add(Conv2d(weight, np.zeros(4), np.zeros(4), None), [source], name)
+        if name == "drive":
+            graph.add(Fire([[10, 20]], True, (1, 1), False, [0, 10, 20], 0, 2), ["drive"], "spikes")
+    graph.add_output(Port("out", "out", "int32", time_axis=0))
+    return graph
+
+
+@pytest.mark.parametrize("language", ["c", "cpp"])
+def test_budgets_are_kept(installed: Path, tmp_path: Path, language: str) -> None:
+    """OK is code 0, a wrong shape 2, a budget 6, at place 3: operators."""
+    _build(ROOT / "tests" / "examples" / "budget", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={installed}")
+    model = image.to_bytes(_two_layers_in_time())
+    (tmp_path / "m.spk").write_bytes(model)
+    x = np.random.default_rng(1).integers(0, 5, (2, 1, 3, 3, 4), dtype=np.uint8)
+    x.tofile(tmp_path / "x.bin")
+    runtime = pyspike.Runtime.load(model)
+    integers = " ".join(map(str, runtime.run(x, raw=True)["out"].ravel()))
+    drive = [np.count_nonzero(frame) for frame in x]
+    first = _spikes(runtime, x[0])
+    counts = [drive[0], first, drive[1], runtime.profile(x).layers[2].events - first]
+    total, step = sum(counts), sum(counts[2:])
+    budgets = (total, total - 1, counts[0], 0, step, step - 1)
+    printed = _run(tmp_path / "build" / f"budget_{language}", tmp_path / "m.spk", tmp_path / "x.bin", *budgets)
+    expected = []
+    for most in budgets:
+        ran, stepped = _expected(counts, most), _expected(counts[2:], most)
+        undone = "stands" if stepped.startswith("6") else "went on"
+        expected += [f"run {ran}", f"{integers} ", "without 2 0 0 0 0", f"step {stepped}", undone]
+    assert printed.splitlines() == expected
+
+
+def _spikes(runtime: pyspike.Runtime, frame: np.ndarray) -> int:
+    """Events of the second layer in the first timestep: what a budget of nothing more refuses."""
+    with pytest.raises(BudgetError) as caught:
+        runtime.step(frame, max_events=np.count_nonzero(frame))
+    assert caught.value.layer == "out"
+    return caught.value.refused
+
+
+def _expected(counts: list[int], most: int) -> str:
+    """code, place, number, events, refused of layers that alternate between operators 0 and 2."""
+    taken = 0
+    for i, count in enumerate(counts):
+        if taken + count > most:
+            return f"6 3 {2 * (i % 2)} {taken} {count}"
+        taken += count
+    return f"0 0 0 {taken} 0"
 
 
 def test_cpp_example_says_what_is_wrong(installed: Path, model: Path, tmp_path: Path) -> None:

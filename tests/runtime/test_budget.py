@@ -42,6 +42,18 @@ def looked_up() -> Graph:
     return graph
 
 
+def two_layers() -> Graph:
+    """Counts in two timesteps, a neuron with a leak, and a layer that reads its spikes: 'drive', 'spikes', 'out'."""
+    graph = Graph(2)
+    graph.add_input(Port("x", "x", "uint8", time_axis=0), Tensor((1, 3, 3, 4), 0, 4, time=True))
+    weight = np.full((4, 1, 1, 4), 3)
+    graph.add(Conv2d(weight, np.zeros(4), np.zeros(4), None), ["x"], "drive")
+    graph.add(Fire([[10, 20]], True, (1, 1), False, [0, 10, 20], 0, 2), ["drive"], "spikes")
+    graph.add(Conv2d(weight, np.zeros(4), np.zeros(4), None), ["spikes"], "out")
+    graph.add_output(Port("out", "out", "int32", time_axis=0))
+    return graph
+
+
 GRAPHS = {
     "still": still(), "pixels": still(255), "in time": spiking(3), "depthwise": depthwise(4),
     "wide depthwise": depthwise(1000), "looked up": looked_up(),
@@ -120,6 +132,20 @@ def test_the_layer_is_named() -> None:
         assert part in str(error)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_stopped_run_leaves_the_runtime_at_rest(threads: int) -> None:
+    """Its neurons had fired, and a stream that was under way has ended, as after any run."""
+    graph = two_layers()
+    runtime, fresh = Runtime.load(bytes_of(graph), threads), Runtime.load(bytes_of(graph))
+    frames = np.full((2, 1, 3, 3, 4), 2, "uint8")
+    runtime.step(frames[0])
+    error = stopped(runtime, frames, frames[0].size)
+    assert error.layer == "out"
+    assert runtime.state() == fresh.state()
+    assert equal(runtime.step(frames[0], raw=True), fresh.step(frames[0], raw=True))
+    assert equal(runtime.run(frames, raw=True), fresh.run(frames, raw=True))
+
+
 def test_silence_fits_a_budget_of_nothing() -> None:
     runtime = Runtime.load(bytes_of(depthwise(4)))
     x = np.zeros((1, 6, 7, 20), "uint8")
@@ -174,14 +200,7 @@ def test_a_stopped_step_did_not_take_place(threads: int, isa: str) -> None:
 
 
 def test_a_step_is_undone_where_its_neurons_had_fired() -> None:
-    graph = Graph(2)
-    graph.add_input(Port("x", "x", "uint8", time_axis=0), Tensor((1, 3, 3, 4), 0, 4, time=True))
-    weight = np.full((4, 1, 1, 4), 3)
-    graph.add(Conv2d(weight, np.zeros(4), np.zeros(4), None), ["x"], "drive")
-    graph.add(Fire([[10, 20]], True, (1, 1), False, [0, 10, 20], 0, 2), ["drive"], "spikes")
-    graph.add(Conv2d(weight, np.zeros(4), np.zeros(4), None), ["spikes"], "out")
-    graph.add_output(Port("out", "out", "int32", time_axis=0))
-    runtime = Runtime.load(bytes_of(graph))
+    runtime = Runtime.load(bytes_of(two_layers()))
     frame = np.full((1, 3, 3, 4), 2, "uint8")
     first = runtime.step(frame)
     before = runtime.state()
