@@ -12,11 +12,13 @@ from statistics import median
 from rich.progress import track
 
 from training.detect import checkpoint
-from training.detect.run import Trainer, open_run
+from training.detect.data import letterboxed
+from training.detect.formats import read_split
+from training.detect.run import Trainer
 from training.detect.study.plan import Job
 
 FILE = "seconds.pt"
-ROUNDS = 7
+ROUNDS = 5
 
 
 def step_seconds(jobs: Iterable[Job], out: Path) -> dict[str, float]:
@@ -27,8 +29,13 @@ def step_seconds(jobs: Iterable[Job], out: Path) -> dict[str, float]:
     kept = out / FILE
     if not kept.exists():
         firsts = {job.setting: job for job in reversed(list(jobs)) if job.what == "neurons"}
+        any_job = next(iter(firsts.values()))
+        config = any_job.config  # neurons are all that differs
+        samples = letterboxed(
+            read_split(out / "data" / any_job.data, "train", config.classes), config.width, config.height
+        )
         with tempfile.TemporaryDirectory() as aside:
-            trainers = {n: open_run(j.config, out / "data" / j.data, Path(aside) / n) for n, j in firsts.items()}
+            trainers = {n: Trainer(j.config, samples, [], Path(aside) / n) for n, j in firsts.items()}
             taken: dict[str, list[float]] = {name: [] for name in trainers}
             for step in track(range(ROUNDS + 1), "seconds of a step"):
                 for name, trainer in trainers.items():
