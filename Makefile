@@ -59,7 +59,7 @@ fuzz: $(STAMPS)/test
 train: $(STAMPS)/train
 	$(BIN)/python -m training.detect $(ARGS)
 
-bench: $(STAMPS)/test
+bench: $(STAMPS)/bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
 cosim: $(STAMPS)/test $(STAMPS)/system
@@ -115,6 +115,13 @@ $(STAMPS)/demo: $(STAMPS)/native
 $(STAMPS)/test: $(STAMPS)/native
 	@echo "Installing what the tests need (PyTorch is large: this may take some minutes)"
 	@source $(BIN)/activate && $(call install,cli$(,)dev$(,)onnx$(,)ray$(,)report$(,)train)
+	@touch $@
+
+# pnnx asks for torchvision, which it does not need to convert ONNX files.
+$(STAMPS)/bench: $(STAMPS)/test
+	@echo "Installing the peers of the benchmarks"
+	@source $(BIN)/activate && $(call install,bench)
+	@$(PIP) --no-deps pnnx
 	@touch $@
 
 $(STAMPS)/formal: $(STAMPS)/tools

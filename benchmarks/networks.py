@@ -131,7 +131,8 @@ def spikeyolo(bits: int, rates: Sequence[float], density: float | None = None, s
         x = photograph(size)
         np.save(network.x, x)
         model = _firing(_on_grid(bits, rates, size), torch.from_numpy(x), rates, density)
-        _write(spiking.quantise(model, bits).eval(), network, torch.from_numpy(x))
+        rates_reached = {name: asdict(each) for name, each in spikes(model, torch.from_numpy(x)).items()}
+        _write(spiking.quantise(model.float(), bits).eval(), network, torch.from_numpy(x), rates_reached)
     return _read_facts(network)
 
 
@@ -170,7 +171,8 @@ def _on_grid(bits: int, rates: tuple[float, ...], size: int) -> nn.Module:
 
 
 def _firing(model: nn.Module, x: Tensor, rates: Sequence[float], density: float | None) -> nn.Module:
-    model = copy.deepcopy(model)
+    """A copy in float64, in which every sum is exact: neurons fire in it as they do in integers."""
+    model = copy.deepcopy(model).double()
     calibrate(model, x, rates)
     if density is not None:
         parts = list(spikes(model, x).values())
@@ -189,12 +191,11 @@ def _shares(parts: Sequence[Spikes], density: float) -> list[float]:
     return shares
 
 
-def _write(model: nn.Module, network: Network, x: Tensor) -> None:
+def _write(model: nn.Module, network: Network, x: Tensor, rates: dict[str, Any]) -> None:
     """Write image, ONNX form and facts of a quantised network."""
     exported = onnx_model(model, x)
     report = pyspike.compile(exported, network.spk, weight_bits=network.bits)
     onnx.save(onnx.inliner.inline_local_functions(exported), network.quantised)
-    rates = {name: asdict(each) for name, each in spikes(model, x).items()}
     _write_facts(network, {"float_exact": report.float_exact, "because": report.float_inexact_because, "rates": rates})
 
 
