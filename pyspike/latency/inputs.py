@@ -23,10 +23,10 @@ def _silence(port: TensorInfo) -> int:
 
 
 def _most_bits(port: TensorInfo) -> int:
-    """The integer of the range with the most bits set: the dearest event."""
-    if port.hi - port.lo < 2**16:
-        return max(range(port.lo, port.hi + 1), key=lambda value: (value & 0xFFFFFFFF).bit_count())
-    return -1 if port.lo < 0 <= port.hi else port.hi
+    """The dearest event: of -1, the ends of the range and 2^k - 1 below its upper end, what has the most bits set."""
+    ones = (1 << (max(port.hi, 0) + 1).bit_length() - 1) - 1
+    within = [value for value in (port.hi, ones, -1, port.lo) if port.lo <= value <= port.hi]
+    return max(within, key=lambda value: (value & 0xFFFFFFFF).bit_count())
 
 
 def _constant(value: Callable[[TensorInfo], int]) -> Draw:
