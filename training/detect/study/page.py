@@ -109,7 +109,11 @@ def _head(study: Findings) -> str:
         kinds: dict[str, list[str]] = {}
         for name in left:
             kinds.setdefault(name.partition("/")[0], []).append(name.partition("/")[2])
-        lines += ["", "**Unfinished.** Open jobs:", ""]
+        lines += [
+            "",
+            "**Unfinished.** Where one training is all there is, its interval is over images alone. Open jobs:",
+            "",
+        ]
         lines += [f"- {kind}: {', '.join(names)}" for kind, names in kinds.items()]
     return "\n".join(lines)
 
@@ -119,7 +123,9 @@ def _neurons(study: Findings) -> str:
     for name in ORDER:
         found, setting = study.estimate("neurons", name), study.found.get(("neurons", name))
         label = "ANN (ReLU)" if name == "ANN" else name
-        seconds = f"{study.seconds[name]:.2f}" if name in study.seconds else OPEN
+        seconds = OPEN
+        if name in study.seconds:
+            seconds = f"{study.seconds[name]:.2f} ({study.seconds[name] / study.seconds['D=4']:.2f})"
         count = setting.mean("mean_count") if setting else None
         rows.append(
             (label, shown(found), single(found), shown(found, 1), single(found, 1),
@@ -134,8 +140,8 @@ def _neurons(study: Findings) -> str:
 The demo's detector with neurons of 0..D counts in T timesteps, and its twin, which has a ReLU in the place of every
 neuron: one architecture, {STEPS} steps of float training, the same images and augmentation (seeds {_listed(SEEDS)}),
 validated on {study.images or "the"} photographs of blood cells. Settings are the demo's, found with D = 4. A step of T
-timesteps computes T times as much; seconds are of one thread, all settings measured side by side. The mean count is
-that of layers.
+timesteps computes T times as much; seconds are of one thread, taken side by side, while the machine did other work
+too: the ratio to D=4, in brackets, is what can be compared. The mean count is that of layers.
 
 {table("neuron | mAP50 | by seed | mAP50:95 | by seed | density | mean count | s / step", rows)}
 
