@@ -41,7 +41,7 @@ constexpr std::size_t element_bytes(Element element) {
 struct Array {
     static constexpr std::size_t kReadable = 64;
     struct Free {
-        void operator()(std::byte* data) const { ::operator delete(data, std::align_val_t{64}); }
+        void operator()(std::byte* memory) const { ::operator delete(memory, std::align_val_t{64}); }
     };
 
     const char* name;

@@ -83,6 +83,7 @@ class Instruction:
     function: str
     mnemonic: str
     operands: str
+    address: int
 
 
 def instructions(binary: Path, objdump: str = "objdump") -> Iterator[Instruction]:
@@ -94,10 +95,10 @@ def instructions(binary: Path, objdump: str = "objdump") -> Iterator[Instruction
         if match := _FUNCTION.match(line):
             function = match["name"]
         elif match := _INSTRUCTION.match(line):
-            words = match["text"].split("#")[0].split()
+            words = match["text"].split("# ")[0].split()  # ARM writes numbers as #31
             while len(words) > 1 and words[0] in _PREFIXES:
                 words.pop(0)
-            yield Instruction(function, words[0], " ".join(words[1:]))
+            yield Instruction(function, words[0], " ".join(words[1:]), int(match["address"], 16))
 
 
 def base_name(mnemonic: str) -> str:

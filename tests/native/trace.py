@@ -1,43 +1,33 @@
 """What was executed: the instructions of section `spk_synapse` that an emulator met while a program ran.
 
-`qemu-x86_64 -d in_asm` logs every block of instructions when it is reached for the first time, disassembled by itself.
+`qemu-x86_64 -d in_asm` logs every block of instructions when it is reached for the first time: addresses and bytes.
+What they are, objdump says: the emulator's own disassembler loses its way where an instruction straddles its buffer.
 """
 
 from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from tests.kernels.mnemonics import SECTION
+from tests.kernels.mnemonics import SECTION, Instruction, instructions
 
-_EXECUTED = re.compile(r"^0x(?P<address>[0-9a-f]+):  (?:[0-9a-f]{2} )+ +(?P<mnemonic>\S+)")
-
-
-@dataclass(frozen=True)
-class Executed:
-    """An instruction that was met, and the kernel it belongs to."""
-
-    address: int
-    mnemonic: str
-    kernel: str
+_LOGGED = re.compile(r"^0x(?P<address>[0-9a-f]+):  (?P<bytes>[0-9a-f]{2}(?: [0-9a-f]{2})*)(?:  |\s*$)")
 
 
-def kernel_bounds(binary: Path) -> dict[str, range]:
-    """Addresses of each kernel of a program that is loaded where its file says."""
+def kernels_of(binary: Path) -> set[str]:
+    """Names of the functions in the section of a program."""
     listing = subprocess.run(["objdump", "-t", str(binary)], check=True, capture_output=True, text=True).stdout
-    found = re.finditer(rf"^([0-9a-f]+) .{{7}} {SECTION}\t([0-9a-f]+) +(\S+)$", listing, re.MULTILINE)
-    return {name: range(int(at, 16), int(at, 16) + int(size, 16)) for at, size, name in (f.groups() for f in found)}
+    return set(re.findall(rf" F {SECTION}\t[0-9a-f]+ +(\S+)$", listing, re.MULTILINE))
 
 
-def executed(log: Path, bounds: dict[str, range]) -> Iterator[Executed]:
-    """The instructions of `log` that lie in any of the kernels."""
-    at_first = {address: name for name, addresses in bounds.items() for address in addresses}
+def executed(log: Path, binary: Path) -> list[Instruction]:
+    """The instructions of the section that `log` has; the program is loaded where its file says."""
+    standing = {each.address: each for each in instructions(binary)}
+    met = set()
     with log.open() as lines:
         for line in lines:
-            if match := _EXECUTED.match(line):
+            if match := _LOGGED.match(line):
                 address = int(match["address"], 16)
-                if address in at_first:
-                    yield Executed(address, match["mnemonic"], at_first[address])
+                met |= standing.keys() & range(address, address + len(match["bytes"].split()))
+    return [standing[address] for address in sorted(met)]
