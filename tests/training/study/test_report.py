@@ -139,6 +139,8 @@ def test_every_experiment_is_on_the_page(whole: Path) -> None:
     # 8 bits: 2 and 4, 5, 6 of 1000 counts
     assert "| 8 | 0.35% | 0.60% (last) | 16.67% | 1 | 0.35% |" in text
     assert "at most 0.5% of the counts of any one layer does not hold" in text
+    assert "| layer | 8 bits | 7 bits | 6 bits | 4 bits |" in text
+    assert text.index("| `last` | 0.50% | 0.90% | 1.30% | 2.10% |") < text.index("| `stem` | 0.20% | 0.40% |")
     assert found["counts_changed"]["2"]["8"]["neurons"] == {"stem": 0.002, "last": 0.006}
     assert {p.name for p in (whole / "docs" / "images").iterdir()} == {
         f"learning-{n}.png" for n in ("neurons", "bits", "rates", "extremes", "counts")

@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 
 from pyspike.models.spikeyolo import SpikeYOLOConfig
+from training.detect import checkpoint
 from training.detect.config import Config
 from training.detect.evaluate import Evaluation
-from training.detect.run import Trainer, open_run
+from training.detect.run import Trainer, empty_model, open_run
 from training.detect.study import result, work
-from training.detect.study.gather import changed_counts, settings
+from training.detect.study.gather import changed_counts, settings, transfer
 from training.detect.study.plan import Job
+from training.detect.study.tiles import OTHERS, cut_others
 from training.detect.study.timing import step_seconds
 
 from ..scenes import CLASSES, write_scenes
@@ -195,6 +198,32 @@ def test_settings_gather_what_jobs_found(done: Path) -> None:
     assert rate.images == 2
     assert rate.mean("density") == rate.summaries[0]["density"]
     assert rate.mean("of no network") is None
+
+
+def test_a_network_of_a_fold_is_judged_on_photographs_it_never_saw(tmp_path: Path) -> None:
+    (tmp_path / "photographs").mkdir()
+    for name in OTHERS:
+        pixels = np.random.default_rng(0).integers(0, 256, (330, 320, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photographs" / f"{name}.png")
+        table = "xmin,ymin,xmax,ymax,label\n20,30,60,90,Tree\n"
+        (tmp_path / "photographs" / f"{name}.csv").write_text(table)
+    cut_others(tmp_path / "photographs", tmp_path / "data" / "others")
+    model = replace(CONFIG.model, num_classes=1)
+    job = Job("crowns", "D=4", 2, "crowns/fold2", replace(CONFIG, model=model, classes=("Tree",)))
+    assert transfer([job], tmp_path, draws=3) == {}  # not trained yet
+    weights = {"config": job.config.to_dict(), "model": empty_model(job.config, 0).state_dict()}
+    folder = _made(tmp_path / job.name)
+    checkpoint.save(folder / "stage_a.pt", weights)
+    result.save(folder, Evaluation(0.0, 0.0, {}, None, []), {}, job.config)
+    found = transfer([job], tmp_path, draws=3)
+    assert set(found) == {(name, "D=4") for name in OTHERS}
+    for setting in found.values():
+        assert setting.images == 2
+        assert setting.summaries[2]["density"] > 0
+        assert setting.replicates[2].draws.shape == (3, 2)
+    (folder / "stage_a.pt").unlink()  # what was found is kept
+    again = transfer([job], tmp_path, draws=3)
+    assert all(again[key].summaries == found[key].summaries for key in found)
 
 
 def test_steps_are_timed_once(data: Path, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from training.detect.study.plan import (
 from training.detect.study.tiles import OTHERS
 
 OPEN = "open"
+WORST = 10  # layers that are listed by name
 
 
 def page(study: Findings, figures: Iterable[str]) -> str:
@@ -307,7 +308,20 @@ end, where each network goes its own way, differences multiply from layer to lay
 
 <counts>
 
-{" ".join(said)}"""
+{" ".join(said)}{_layers(study)}"""
+
+
+def _layers(study: Findings) -> str:
+    """The layers of which rounding changes most, where there are any."""
+    bits = [b for b in CONVERTED_BITS if study.counts]
+    shares = {b: np.mean([[n.share for n in t[b][0].neurons] for t in study.counts.values()], 0) for b in bits}
+    if not shares:
+        return ""
+    names = [n.neuron for n in next(iter(study.counts.values()))[bits[0]][0].neurons]
+    worst = np.argsort(-shares[bits[0]], kind="stable")[:WORST]
+    rows = [(f"`{names[i]}`", *(percent(float(shares[b][i])) for b in bits)) for i in worst]
+    head = " | ".join(["layer", *(f"{b} bits" for b in bits)])
+    return f"\n\nThe {len(rows)} layers that change most at {bits[0]} bits, means over seeds:\n\n{table(head, rows)}"
 
 
 def _limits(study: Findings) -> str:
