@@ -1,7 +1,7 @@
 // budget model.spk input.bin max_events...: a model of one input in time and one output, within each budget.
 //
-// Prints for a run and for the second step of a stream: code, place, number, events, refused; then what follows without
-// a budget: the integers of a run, and whether the stream stands where it stood.
+// Prints for a run, the same again, and the second step of a stream: code, place, number, events, refused; then what
+// follows without a budget: the integers of a run, and whether the stream stands where it stood.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
     const spk::OutputBuffer all[] = {y}, one[] = {step};
     for (int i = 3; i < argc; ++i) {
         spk::Budget budget{.max_events = std::strtoull(argv[i], nullptr, 10)};
-        print("run", runtime.run(whole, all, &budget), budget);
+        for (const char* what : {"run", "again"}) print(what, runtime.run(whole, all, &budget), budget);
         require(runtime.run(whole, all));
         for (const std::int32_t value : y) std::printf("%d ", value);
 
