@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pyspike.errors import RangeError, ShapeError
 from pyspike.models.spikeyolo import SpikeYOLO
-from pyspike.nn import CountChange, IntegerLIF, compare_counts, fold, quantise, record_neurons
+from pyspike.nn import CountChange, IntegerLIF, compare_counts, fold, integer_twin, quantise, record_neurons
 from pyspike.nn.layers import SpikingConv
 
 
@@ -123,16 +123,24 @@ def test_a_changed_synapse_over_time(T: int) -> None:
     assert [n.changed > 0 for n in handed.neurons] == [False, True, False]
 
 
-@pytest.mark.parametrize("T", [1, 2])
-def test_a_detector_of_fewer_bits_changes_more(T: int) -> None:
+@pytest.mark.parametrize(("T", "factor"), [(1, False), (2, False), (1, True)])
+def test_a_detector_of_fewer_bits_changes_more(T: int, factor: bool) -> None:
     torch.manual_seed(0)
     model = SpikeYOLO(width=0.0625, num_classes=2, reg_max=4, box_channels=8, class_channels=8, T=T)
     model.train()(torch.rand(4, 3, 64, 64))  # batch norms of some statistics
-    folded = fold(model)
+    folded = fold(model, factor)
     pixels = [torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8) for _ in range(2)]
     shares = [compare_counts(folded, quantise(folded, bits), pixels).share for bits in (8, 6, 4)]
     assert 0 < shares[0] < shares[1] / 2 < shares[2] / 4
-    assert compare_counts(folded, quantise(folded, 4), pixels, end_to_end=True).share > shares[2]
+    rounded = quantise(folded, 4)
+    freely = compare_counts(folded, rounded, pixels[:1], end_to_end=True)
+    assert freely.share > shares[2]
+    with record_neurons(exact := copy.deepcopy(folded).double()) as one:
+        exact(pixels[0])
+    with record_neurons(twin := integer_twin(rounded)) as two:
+        twin(pixels[0])
+    for row in freely.neurons:
+        assert row.changed == int((one[row.neuron][1] != two[row.neuron][1]).sum()), row
 
 
 def test_the_table_names_every_neuron_and_the_worst() -> None:
