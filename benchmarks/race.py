@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,8 @@ SCREENED = 3  # runs of each form, of which the fastest counts
 @dataclass(frozen=True)
 class Entry:
     """One contestant of a race. agreement: "equal" to our outputs, or the correlation with them or with others that
-    compute with the same weights; peak: bytes above the interpreter's; load, first: seconds.
+    compute with the same weights; map50: of the demo's detector; peak: bytes above the interpreter's; load, first:
+    seconds.
     """
 
     contestant: Contestant
@@ -45,6 +46,7 @@ class Entry:
     peak: int
     load: float
     first: float
+    map50: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,32 +79,55 @@ class Race:
         return None if best is None else paired_ratio(best.times, self.ours.times)[0]
 
 
-def race(network: Network, threads: int, rounds: int, avx2: bool = False) -> Race:
-    """Screen all forms, then race the fastest of each peer and category."""
-    missing: list[Missing] = []
-    screened: list[tuple[Contestant, float]] = []
-    outputs: dict[str, list[np.ndarray]] = {}
+@dataclass(frozen=True)
+class Screening:
+    """Every form that ran, with the least seconds of some runs and its outputs, and those that could not."""
+
+    screened: list[tuple[Contestant, float]] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+    outputs: dict[str, list[np.ndarray]] = field(default_factory=dict)
+
+
+def screen(network: Network, threads: int, avx2: bool = False) -> Screening:
+    """Run every form by itself, a few times."""
+    found = Screening()
     for each in contestants(network, threads, avx2):
         if isinstance(each, Missing):
-            missing.append(each)
+            found.missing.append(each)
             continue
         try:
             with started(each) as (process, _, _):
                 seconds = min(process.ask("run", times=SCREENED)["seconds"])
-                found = outputs_of(process)
+                found.outputs[_key(each)] = outputs_of(process)
+            found.screened.append((each, seconds))
         except PeerError as error:
-            missing.append(Missing(each.peer, each.category, each.form, str(error)))
-            continue
-        screened.append((each, seconds))
-        outputs[_key(each)] = found
+            found.missing.append(Missing(each.peer, each.category, each.form, str(error)))
+    return found
+
+
+def seated(screened: Sequence[tuple[Contestant, float]]) -> list[Contestant]:
+    """The fastest form of each peer and category."""
     seats: dict[tuple[str, str], tuple[Contestant, float]] = {}
     for each, seconds in screened:
         if each.seat not in seats or seconds < seats[each.seat][1]:
             seats[each.seat] = each, seconds
-    entries, many = _final([each for each, _ in seats.values()], rounds, outputs)
+    return [each for each, _ in seats.values()]
+
+
+def race(network: Network, threads: int, rounds: int, avx2: bool = False) -> Race:
+    """Screen all forms, then race the fastest of each peer and category."""
+    found = screen(network, threads, avx2)
+    entries, many = _final(seated(found.screened), rounds, found.outputs)
     isa = "avx2" if avx2 else ""
-    return Race(network, threads, isa, entries, screened, missing, many, layer_times(network, threads, isa or None),
-                hash_over_load(network.spk))  # fmt: skip
+    layers, hashed = layer_times(network, threads, isa or None), hash_over_load(network.spk)
+    return Race(network, threads, isa, entries, found.screened, found.missing, many, layers, hashed)
+
+
+def with_accuracy(found: Race, data: Path) -> Race:
+    """The race of the demo's detector with the mAP50 of every contestant."""
+    from benchmarks.accuracy import map50
+
+    return replace(found, entries=[replace(each, map50=map50(each.contestant, data)) for each in found.entries])
 
 
 @contextlib.contextmanager
@@ -201,26 +226,35 @@ def energy() -> str:
 
 def main() -> int:
     """Race, print, and write where asked to."""
-    from benchmarks import race_report
+    from benchmarks import crossover, race_report
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rates", type=Path, help="a sheet of published rates (.json)")
     parser.add_argument("--threads", default="1", help="numbers of threads, by commas")
     parser.add_argument("--networks", default=",".join(NETWORKS), help="BITS, BITS@DENSITY or demo, by commas")
     parser.add_argument("--quick", action="store_true", help="10 rounds in place of 40, and no race kept to AVX2")
+    parser.add_argument("--data", type=Path, help="blood-cell photographs: mAP50 of every contestant on the demo")
+    parser.add_argument("--sweep", action="store_true", help="race at densities of 0.02 to 0.6 and plot; takes long")
     parser.add_argument("--layers", type=int, default=0, help="print so many of our slowest layers")
     parser.add_argument("--write", action="store_true", help="write docs/performance.csv and docs/performance.md")
     arguments = parser.parse_args()
     rates = published(arguments.rates)
     if arguments.rates is None:
         print(f"no --rates: every neuron has a mean count of {UNIFORM}")
+    if arguments.sweep:
+        points = crossover.sweep(rates, int(arguments.threads.split(",")[0]), 5 if arguments.quick else 15)
+        crossover.write(points, race_report.DOCS)
+        return 0
     print(energy())
     races = []
     for name in arguments.networks.split(","):
         network = by_name(name, rates)
         for threads in map(int, arguments.threads.split(",")):
             for avx2 in (False,) if arguments.quick else (False, True):
-                races.append(race(network, threads, 10 if arguments.quick else 40, avx2))
+                found = race(network, threads, 10 if arguments.quick else 40, avx2)
+                if name == "demo" and arguments.data is not None and not avx2:
+                    found = with_accuracy(found, arguments.data)
+                races.append(found)
                 print(race_report.as_text(races[-1], arguments.layers), flush=True)
     print(race_report.goals_text(races))
     if arguments.write:

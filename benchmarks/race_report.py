@@ -86,16 +86,17 @@ def race_rows(race: Race) -> list[tuple[str, ...]]:
         least = times.least / ours.least
         ratio = "" if each.peer == OURS else f"{middle:.2f} ({low:.2f} to {high:.2f}); {least:.2f}"
         peer = each.peer if each.peer == OURS else f"{each.peer} {each.category}"
+        accuracy = "" if entry.map50 is None else f"{entry.map50:.4f}"
         rows.append(
             (peer, each.form, f"{times.median * 1e3:.2f}", f"{times.least * 1e3:.2f}", f"{times.spread:.1%}", ratio,
-             entry.agreement, f"{entry.peak / 2**20:.0f}", f"{entry.load:.2f}", f"{entry.first * 1e3:.0f}")
+             entry.agreement, accuracy, f"{entry.peak / 2**20:.0f}", f"{entry.load:.2f}", f"{entry.first * 1e3:.0f}")
         )  # fmt: skip
     return rows
 
 
 HEADER = (
     "contestant", "form", "median ms", "least ms", "quartiles apart", "time by ours (quartiles); of least", "outputs",
-    "peak MB", "load s", "first ms",
+    "mAP50", "peak MB", "load s", "first ms",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ Commands and answers are lines of JSON. The process blocks between commands, so 
     {"do": "load"}                 -> {"seconds": s}       imports and opens; the first command
     {"do": "run", "times": n}      -> {"seconds": [s, ...]}
     {"do": "outputs", "path": p}   -> {}                   what the last run returned, as .npz
+    {"do": "each", "images": p, "path": q} -> {}           runs each of a stack (.npy); outputs stacked, .npz
     {"do": "memory"}               -> {"peak": b, "baseline": b}   bytes, `VmHWM`; the baseline is that of this
                                                            process with its input before `load`
 
@@ -75,6 +76,10 @@ class _Server:
                 return {"seconds": [self._once() for _ in range(command["times"])]}
             case "outputs":
                 np.savez(command["path"], *self.outputs)
+                return {}
+            case "each":
+                runs = [[np.array(a) for a in self.run(x)] for x in np.load(command["images"])]
+                np.savez(command["path"], *(np.stack(arrays) for arrays in zip(*runs, strict=True)))
                 return {}
             case "memory":
                 return {"peak": peak_memory(), "baseline": self.baseline}
