@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from pyspike.errors import RangeError
@@ -42,6 +44,39 @@ def test_grid_is_the_shared_rule(bits: int, dtype: torch.dtype) -> None:
     assert (np.ldexp(weight.double().numpy(), e[:, None, None, None]) == w).all()
     assert (np.ldexp(bias.double().numpy(), f) == b).all()
     assert len(set(e.tolist())) > 2
+
+
+@given(st.data())
+def test_the_search_of_exponents_finds_what_trying_all_would(data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    bits, hi = data.draw(st.sampled_from([2, 4, 6, 8])), data.draw(st.sampled_from([1, 4, 255]))
+    rows = rng.standard_t(2, (rng.integers(1, 5), rng.integers(1, 40))) * np.exp(rng.normal(0, 5))
+    if data.draw(st.booleans()):  # on a grid already, or on two
+        rows = np.rint(rows * 2.0 ** rng.integers(-2, 8)) / 2.0 ** rng.integers(-12, 12)
+    limit = 2 ** (bits - 1) - 1
+
+    def grid(e: int) -> np.ndarray:
+        return np.clip(np.rint(np.ldexp(rows, e)), -limit, limit)
+
+    errors = {e: np.square(rows - np.ldexp(grid(e), -e)).sum(axis=1) for e in range(-60, 60)}
+    w, e = quantise_rows(rows, bits, hi)
+    for i, row in enumerate(rows):
+        exact = [k for k in errors if errors[k][i] == 0]
+        allowed = range(-8, 14 + {1: 0, 4: 0, 255: 5}[hi] + 1)
+        best = 0 if not row.any() else min(exact) if exact else min(allowed, key=lambda k: (errors[k][i], k))
+        assert e[i] == best
+        assert (w[i] == grid(best)[i]).all()
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "dilation"), [(3, 1, 1, 1), (7, 1, 3, 1), (3, 2, 0, 2)])
+def test_a_depthwise_in_float64_is_pytorchs(kernel: int, stride: int, padding: int, dilation: int) -> None:
+    torch.manual_seed(0)
+    conv = QuantConv2d(4, 4, kernel, stride, padding, dilation, groups=4).double().eval()
+    x = torch.randint(0, 5, (2, 4, 9, 11)).double()
+    weight, bias = conv.on_grid()
+    expected = nn.functional.conv2d(x, weight, bias, stride, padding, dilation, 4)
+    assert torch.equal(conv(x), expected)
+    assert torch.equal(conv.float()(x.float()).double(), expected)
 
 
 def test_wide_inputs_allow_finer_grids() -> None:
