@@ -52,6 +52,19 @@ def sweep(rates: Sequence[float], threads: int, rounds: int, densities: Sequence
     return points
 
 
+def ahead_until(points: Sequence[Point], bits: int) -> float | None:
+    """The largest measured density up to which weights of `bits` bits were never slower than the fastest int8 peer,
+    by medians; None where they were at the first. Points lie in the order of their densities.
+    """
+    ahead = None
+    for point in points:
+        peers = [times.median for name, times in point.times.items() if name.endswith(" int8")]
+        if point.times[f"{bits} bits"].median > min(peers):
+            break
+        ahead = point.density
+    return ahead
+
+
 def write(points: Sequence[Point], docs: Path) -> None:
     """docs/performance-crossover.csv and docs/images/performance-crossover.svg."""
     text = io.StringIO(newline="")

@@ -166,7 +166,8 @@ def _on_grid(bits: int, rates: tuple[float, ...], size: int) -> nn.Module:
             plain = folded.get_submodule(name)
             with torch.no_grad():
                 plain.weight.copy_(layer.on_grid()[0])
-                plain.bias.copy_(torch.round(plain.bias * 2.0**12) * 2.0**-12)
+                if plain.bias is not None:
+                    plain.bias.copy_(torch.round(plain.bias * 2.0**12) * 2.0**-12)
     return folded
 
 

@@ -244,6 +244,10 @@ def main() -> int:
     if arguments.sweep:
         points = crossover.sweep(rates, int(arguments.threads.split(",")[0]), 5 if arguments.quick else 15)
         crossover.write(points, race_report.DOCS)
+        for bits in crossover.BITS:
+            print(
+                f"{bits} bits: never slower than the fastest int8 up to density {crossover.ahead_until(points, bits)}"
+            )
         return 0
     print(energy())
     races = []
