@@ -67,6 +67,23 @@ def test_the_demo_executes_additions_only(program, tmp_path) -> None:
         assert [first for first in DEMO if not any(name.startswith(first) for name in kernels)] == [], kernels
 
 
+def test_the_example_executes_additions_only(tmp_path) -> None:
+    pytest.importorskip("PIL")
+    from pyspike.io.images import read_image
+
+    emulator = tool("qemu-x86_64", "qemu-user")
+    program, data = build("host", "detect") / "tests" / "native" / "detect", Path(pyspike.__file__).parent / "data"
+    photo = read_image(data / "demo.jpg")
+    height, width, _ = photo.shape
+    (tmp_path / "photo.ppm").write_bytes(b"P6\n%d %d\n255\n" % (width, height) + photo.tobytes())
+    arguments = (program, data / "demo.spk", tmp_path / "photo.ppm")
+    printed = run(emulator, "-cpu", "max", "-d", "in_asm", "-D", tmp_path / "log", *arguments)
+    assert printed == run(*arguments) != ""
+    found = executed(tmp_path / "log", program)
+    assert len({each.function for each in found}) > 10
+    assert _not_allowed(found) == set()
+
+
 def test_every_kernel_executes_additions_only(program, tmp_path) -> None:
     named = enumerate(all_cases(range(60)))
     cases = [(name, graph, inputs_of(graph, (0.1, 0.5, 1.0, 2.0)[i % 4], i)) for i, (name, graph) in named]
