@@ -28,7 +28,8 @@ target_compile_options(pyspike_runtime PRIVATE ${pyspike_warnings})
 
 # Kernels must not call out of their section: gcc turns copy loops into memcpy and clear loops into memset unless told not
 # to, and vectorising loops by itself it brings multiplications back. Link-time optimisation stays off for the same reason: it
-# would compile them again with other options. Sums wrap, in vectors too.
+# would compile them again with other options. Sums wrap, in vectors too. Addresses are not computed in vector registers
+# (-mno-stv): a list could not be read before they came back.
 set(kernel_options
   $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns;-fno-tree-vectorize>
   -fno-stack-protector
@@ -46,6 +47,10 @@ function(pyspike_add_kernels sources)
       APPEND PROPERTY COMPILE_DEFINITIONS PYSPIKE_BREAK_ADDITION_ONLY=1)
   endif()
 endfunction()
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  list(APPEND kernel_options $<$<CXX_COMPILER_ID:GNU>:-mno-stv>)
+endif()
 
 if(kernel_sources)
   pyspike_add_kernels("${kernel_sources}")

@@ -50,6 +50,58 @@ struct GatherArgs {
     bool add;     // add to acc, else set it
 };
 
+// The same for a schedule: an event's number less `number` is the staged row that it selects, for the first output.
+struct ScheduleRow {
+    const std::uint16_t* events;
+    const std::uint32_t* offsets;
+    std::ptrdiff_t x, span;
+    std::uint16_t number;  // modulo 2^16: to be added
+};
+
+// One flat list of groups of 8 rows for outputs of a row. Outputs and planes (from the top one down) have a slot each,
+// and every slot at least one group; groups are filled up with the row of zeros.
+struct ScheduleArgs {
+    const ScheduleRow* rows;
+    std::size_t row_count;
+    std::size_t pixels;
+    std::ptrdiff_t width, stride;  // columns
+    std::size_t planes;
+    std::ptrdiff_t top, plane_step;  // as for GatherArgs
+    std::uint16_t number_step;       // of the numbers of one output and the next
+    std::uint16_t zero_row;
+    std::uint16_t* events;  // out: [groups][8]; up to 128 bytes more are overwritten
+    std::uint16_t* slots;   // out: [groups]; up to 64 bytes more are overwritten
+    std::size_t groups;     // out
+};
+
+// Rows of weights with `bias` added, 64 bytes apart.
+struct StageArgs {
+    const weight_t* weights;  // [rows][width]
+    void* out;
+    std::size_t rows, width;  // width: 64, 32 or 16
+    std::uint8_t bias;
+};
+
+// Running sums over all groups, stored after each in its slot.
+struct FlatArgs {
+    const void* weights;  // staged, with a bias of 128, less where rows are added as bytes: 64, 32, 16
+    const std::uint16_t* events;
+    const std::uint16_t* slots;
+    std::size_t groups;
+    void* sums;  // [slot][two halves of as many bytes as there are outputs]; aligned to 64
+};
+
+// acc[pixel][o] (+)= (sum over planes, from the top one down, of 2^p * what the slot adds to the one before) << shift
+struct SettleArgs {
+    const void* sums;  // of the first output's first plane; the running sum before it is 0
+    std::size_t pixels, planes;
+    acc_t* acc;
+    std::size_t acc_step;
+    std::int32_t shift;
+    bool negate;  // the first plane is a sign
+    bool add;
+};
+
 // Event lists of one input row and one channel block. For each plane, low to high, the list follows the previous one.
 struct ScanArgs {
     const void* x;       // uint8_t or int32_t, first channel of the block in column 0
@@ -57,7 +109,7 @@ struct ScanArgs {
     std::size_t width, channels;
     std::size_t block;  // what one column adds to an event's number
     std::size_t planes;
-    std::uint16_t* events;  // 8 entries past the last event are overwritten
+    std::uint16_t* events;  // 32 entries past the last event are overwritten
     std::uint32_t* offsets;
     std::size_t plane_step;  // of `offsets`, in bytes
     std::uint32_t count;     // in: where the first list starts; out: where the last one ends

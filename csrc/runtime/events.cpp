@@ -8,7 +8,7 @@
 namespace spk {
 namespace {
 
-constexpr std::size_t kOverwritten = 8;  // entries that a scan may write past its last event
+constexpr std::size_t kOverwritten = 32;  // entries that a scan may write past its last event
 
 }  // namespace
 

@@ -147,10 +147,20 @@ void Task::look_row_up(const Chunk& chunk, std::int32_t row, const kernels::Gath
     kernel(args);
 }
 
+#define SPK_BY_WIDTH(name) (width == 64 ? table.name##_w64 : width == 32 ? table.name##_w32 : table.name##_w16)
+
 const Task::Kernel& Task::kernel_of(const kernels::Table& table, bool wide, std::int32_t width) const {
-    if (plan.folded()) return width == 64 ? table.folded16_w64 : width == 32 ? table.folded16_w32 : table.folded16_w16;
-    if (wide) return width == 64 ? table.gather32_w64 : width == 32 ? table.gather32_w32 : table.gather32_w16;
-    return width == 64 ? table.gather16_w64 : width == 32 ? table.gather16_w32 : table.gather16_w16;
+    if (wide) return SPK_BY_WIDTH(gather32);
+    switch (plan.kernel) {
+        case GatherKernel::kSplit:
+            return plan.together >= 4   ? SPK_BY_WIDTH(split4)
+                   : plan.together == 2 ? SPK_BY_WIDTH(split2)
+                                        : SPK_BY_WIDTH(split);
+        case GatherKernel::kFolded:
+            return SPK_BY_WIDTH(folded16);
+        default:
+            return SPK_BY_WIDTH(gather16);
+    }
 }
 
 void Task::finish(const TensorView& out, std::byte* acc, std::size_t acc_step, std::int32_t row) const {
@@ -209,6 +219,19 @@ EventGeometry event_geometry(const SynapseShape& shape, const TensorView& input,
     return events;
 }
 
+EventGeometry flat_geometry(const SynapseShape& shape, const TensorView& input, bool linear) {
+    EventGeometry events = cut(shape);
+    if (shape.dilation_x == 1) {
+        // Columns of a block are staged side by side: blocks of one size, whose rows the first cache holds.
+        const std::int64_t rows = std::int64_t{shape.kw} * shape.group_inputs;
+        const std::int64_t blocks = (rows + kRunRows - 1) / kRunRows;
+        events.block = static_cast<std::int32_t>((shape.group_inputs + blocks - 1) / blocks);
+    }
+    set_planes(input.lo, input.hi, &events);
+    set_segments(shape, linear, &events);
+    return events;
+}
+
 EventGeometry folded_geometry(const SynapseShape& shape, const TensorView& input, bool linear) {
     EventGeometry events = cut(shape);
     set_digits(input.hi, &events);
@@ -259,6 +282,7 @@ std::size_t gather_scratch(const SynapseShape& shape, const EventGeometry& event
 
 void run_gather(Context& context, const Op& op, const GatherPlan& plan) {
     if (!plan.looked_up()) context.events.require(context, op.inputs[0], plan.events);
+    if (plan.kernel == GatherKernel::kFlat) return run_flat(context, op, plan);
     const std::int32_t rows = plan.shape.batch * plan.shape.out_height;
     const std::int32_t bands = (rows + plan.band - 1) / plan.band;
     const std::size_t tasks_of_slab = static_cast<std::size_t>(bands) * plan.events.segments;

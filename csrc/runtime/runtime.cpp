@@ -37,8 +37,6 @@ bool is_used(const Program& program, std::int32_t tensor) {
 
 bool is_gathered(const Op& op) { return is_synapse(op) && !synapse_of(op).weight.depthwise; }
 
-bool is_linear(const Op& op) { return std::holds_alternative<Linear>(op.params); }
-
 const TensorView& input_of(const Program& program, const Op& op) {
     return program.tensors[static_cast<std::size_t>(op.inputs[0])];
 }
@@ -52,23 +50,21 @@ struct Prepared {
     void add(GatherPlan plan) {
         if (plan.folded()) multiples += align64(multiples_bytes(plan.shape, plan.events));
         if (!plan.looked_up()) events = std::max(events, plan.events.bytes());
-        piece = std::max(piece, gather_scratch(plan.shape, plan.events));
+        const bool flat = plan.kernel == GatherKernel::kFlat;
+        piece = std::max(piece, flat ? flat_scratch(plan) : gather_scratch(plan.shape, plan.events));
         plans.emplace_back(std::move(plan));
     }
 };
-
-bool may_fold(const Program& program, const Op& op, std::size_t multiples_so_far) {
-    const SynapseShape shape = shape_of(program, op);
-    const TensorView& input = input_of(program, op);
-    if (!can_fold(shape, input, is_linear(op))) return false;
-    return multiples_so_far + multiples_bytes(shape, folded_geometry(shape, input, is_linear(op))) <= kMostMultiples;
-}
 
 Prepared prepare(const Program& program) {
     Prepared prepared;
     for (const Op& op : program.ops) {
         if (is_gathered(op)) {
-            prepared.add(plan_gather(program, op, may_fold(program, op, prepared.multiples)));
+            const TensorView& output = program.tensors[static_cast<std::size_t>(op.output)];
+            const std::size_t left = kMostMultiples - std::min(prepared.multiples, kMostMultiples);
+            const SynapseShape shape = shape_of(program, op);
+            const bool linear = std::holds_alternative<Linear>(op.params);
+            prepared.add(plan_gather(program, op, choose_kernel(shape, input_of(program, op), output, linear, left)));
         } else if (is_synapse(op)) {
             DepthwisePlan plan = plan_depthwise(program, op);
             prepared.piece = std::max(prepared.piece, depthwise_scratch(plan));

@@ -70,8 +70,8 @@ std::vector<Slab> plan_slabs(const SynapseShape& shape) {
 }
 
 // One run for a whole kernel row where the columns' weights follow each other, else one for each column.
-std::vector<KernelRun> plan_runs(const SynapseShape& shape, const EventGeometry& events) {
-    const bool whole = shape.dilation_x == 1 && events.block == shape.group_inputs;
+std::vector<KernelRun> plan_runs(const SynapseShape& shape, const EventGeometry& events, bool staged = false) {
+    const bool whole = shape.dilation_x == 1 && (staged || events.block == shape.group_inputs);
     std::vector<KernelRun> runs;
     for (std::int32_t block = 0; block < events.group_blocks(); ++block) {
         for (std::int32_t ky = 0; ky < shape.kh; ++ky) {
@@ -159,13 +159,16 @@ class ChunkPlanner {
         const EventGeometry& events = plan_.events;
         const std::int32_t channels = std::min(events.block, events.group_channels - run.block * events.block);
         for (const Slab& slab : plan_.slabs) {
-            const std::int8_t* row = weights.data + slab.first_weight + run.first_row * slab.width;
             const std::size_t first = sums.positive.size();
             sums.positive.resize(first + slab.width, 0);
             sums.negative.resize(first + slab.width, 0);
-            for (std::int64_t i = 0; i < std::int64_t{run.span} * channels; ++i) {
-                for (std::int32_t o = 0; o < slab.width; ++o, ++row) {
-                    (*row > 0 ? sums.positive : sums.negative)[first + o] += *row > 0 ? *row : -*row;
+            for (std::int32_t kx = 0; kx < run.span; ++kx) {
+                const std::int64_t row_of_column = run.first_row + std::int64_t{kx} * plan_.shape.group_inputs;
+                const std::int8_t* row = weights.data + slab.first_weight + row_of_column * slab.width;
+                for (std::int32_t i = 0; i < channels; ++i) {
+                    for (std::int32_t o = 0; o < slab.width; ++o, ++row) {
+                        (*row > 0 ? sums.positive : sums.negative)[first + o] += *row > 0 ? *row : -*row;
+                    }
                 }
             }
         }
@@ -211,30 +214,63 @@ class ChunkPlanner {
         }
     }
 
-    static constexpr std::int64_t kChunkRows = 640;  // of up to 64 bytes: what the first cache holds
-
     const GatherPlan& plan_;
     std::vector<Sums> sums_;
 };
 
 }  // namespace
 
-GatherPlan plan_gather(const Program& program, const Op& op, bool fold) {
+namespace {
+
+// As many rows are added in bytes as surely fit one.
+std::int32_t rows_together(const GatherPlan& plan, const Weights& weights) {
+    const SynapseShape& shape = plan.shape;
+    const Slab& last = plan.slabs.back();
+    const std::int64_t end = last.first_weight + std::int64_t{shape.kh} * shape.kw * shape.group_inputs * last.width;
+    std::int32_t greatest = 0;
+    for (std::int64_t i = 0; i < end; ++i) greatest = std::max(greatest, std::abs(std::int32_t{weights.data[i]}));
+    return greatest <= 15 ? 8 : greatest <= 31 ? 4 : greatest <= 63 ? 2 : 1;
+}
+
+std::vector<Panel> plan_panels(const std::vector<Slab>& slabs) {
+    std::vector<Panel> panels;
+    for (std::size_t i = 0; i < slabs.size(); ++i) {
+        const bool pair = slabs[i].width == 32 && i + 1 < slabs.size() && slabs[i + 1].group == slabs[i].group;
+        const auto slab = static_cast<std::int32_t>(i);
+        panels.push_back(pair ? Panel{slab, 2, 64, 48} : Panel{slab, 1, slabs[i].width, slabs[i].width});
+        if (pair) ++i;
+    }
+    return panels;
+}
+
+}  // namespace
+
+GatherPlan plan_gather(const Program& program, const Op& op, GatherKernel kernel) {
     const TensorView& input = program.tensors[static_cast<std::size_t>(op.inputs[0])];
     const Synapse& synapse = synapse_of(op);
+    const bool linear = std::holds_alternative<Linear>(op.params);
     GatherPlan plan;
     plan.shape = shape_of(program, op);
     plan.is_signed = input.lo < 0;
     plan.slabs = plan_slabs(plan.shape);
+    plan.panels = plan_panels(plan.slabs);
+    plan.together = rows_together(plan, synapse.weight);
     plan.grid = plan_grid(synapse);
-    const bool linear = std::holds_alternative<Linear>(op.params);
-    if (fold) {
+    plan.kernel = kernel;
+    if (kernel == GatherKernel::kFolded) {
         plan.events = folded_geometry(plan.shape, input, linear);
         plan.runs = plan_runs(plan.shape, plan.events);
         const ChunkPlanner planner(plan, synapse.weight);
+        if (plan.looked_up()) plan.kernel = GatherKernel::kLookup;
         plan.chunks = plan.looked_up() ? planner.lookup_chunks() : planner.digit_chunks(input);
+    } else if (kernel == GatherKernel::kFlat) {
+        plan.events = flat_geometry(plan.shape, input, linear);
+        plan.runs = plan_runs(plan.shape, plan.events, true);
+        plan.chunks = ChunkPlanner(plan, synapse.weight).chunks(input);
+        if (plan.chunks.front().wide) plan.chunks.clear();
     }
-    if (plan.chunks.empty()) {
+    if (plan.chunks.empty()) {  // any weights can be added so
+        plan.kernel = kernel == GatherKernel::kRows ? kernel : GatherKernel::kSplit;
         plan.events = event_geometry(plan.shape, input, linear);
         plan.runs = plan_runs(plan.shape, plan.events);
         plan.chunks = ChunkPlanner(plan, synapse.weight).chunks(input);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/program.hpp"
+#include "runtime/choice.hpp"
 #include "runtime/context.hpp"
 #include "spk/runtime.hpp"
 
@@ -29,7 +30,7 @@ SynapseShape shape_of(const Program& program, const Op& op);
 // A run of weight rows of one kernel row and channel block: what one EventRow adds.
 struct KernelRun {
     std::int32_t ky = 0, kx = 0, span = 1, block = 0;
-    std::int64_t first_row = 0;  // of weights, within a slab
+    std::int64_t first_row = 0;  // of weights, within a slab; columns are group_inputs rows apart
 };
 
 // Runs whose sums share accumulators, for some of the bit-planes.
@@ -40,12 +41,19 @@ struct Chunk {
     bool wide = false;              // lanes of 32 bits
 };
 
-inline constexpr std::int32_t kChunkRuns = 32;  // at most in a chunk
+inline constexpr std::int32_t kChunkRuns = 32;   // at most in a chunk
+inline constexpr std::int64_t kChunkRows = 640;  // joined at most, of up to 64 bytes: what the first cache holds
 
 struct Slab {
     std::int32_t group = 0, first = 0;  // output within the group
     std::int32_t width = 0, used = 0;   // lanes, and outputs among them
     std::int64_t first_weight = 0;      // of the slab, in bytes
+};
+
+// Slabs whose weights are staged side by side: one, or one of 32 outputs and one of 16.
+struct Panel {
+    std::int32_t slab = 0, slabs = 1;
+    std::int32_t width = 64, used = 64;  // lanes, and outputs among them
 };
 
 // The output grid: (acc << shift) + bias, for each channel.
@@ -57,11 +65,14 @@ struct Grid {
 struct GatherPlan {
     SynapseShape shape;
     EventGeometry events;
+    GatherKernel kernel = GatherKernel::kRows;  // of chunks whose lanes have 16 bits
     bool is_signed = false;
     const std::byte* multiples = nullptr;  // the weights times every digit; null where events are bits
     std::vector<KernelRun> runs;
     std::vector<Chunk> chunks;
     std::vector<Slab> slabs;
+    std::vector<Panel> panels;
+    std::int32_t together = 1;  // rows that are added as bytes
     Grid grid;
     std::int32_t band = 1;  // output rows that visit a chunk's weights together
 
@@ -90,13 +101,17 @@ EventGeometry folded_geometry(const SynapseShape& shape, const TensorView& input
 std::size_t multiples_bytes(const SynapseShape& shape, const EventGeometry& events);
 void make_multiples(const kernels::Table& table, const Op& op, std::byte* memory, GatherPlan* plan);
 std::int32_t gather_band(const SynapseShape& shape, const EventGeometry& events);
+bool can_flatten(const SynapseShape& shape, const TensorView& input, const TensorView& output, bool linear);
+EventGeometry flat_geometry(const SynapseShape& shape, const TensorView& input, bool linear);
+std::size_t flat_scratch(const GatherPlan& plan);
 std::size_t gather_scratch(const SynapseShape& shape, const EventGeometry& events);
 std::size_t depthwise_scratch(const DepthwisePlan& plan);
 
-GatherPlan plan_gather(const Program& program, const Op& op, bool fold);
+GatherPlan plan_gather(const Program& program, const Op& op, GatherKernel kernel);
 DepthwisePlan plan_depthwise(const Program& program, const Op& op);
 
 void run_gather(Context& context, const Op& op, const GatherPlan& plan);
+void run_flat(Context& context, const Op& op, const GatherPlan& plan);
 void run_depthwise(Context& context, const Op& op, const DepthwisePlan& plan);
 
 const Synapse& synapse_of(const Op& op);

@@ -44,11 +44,11 @@ def synapse_fields(rng: np.random.Generator, weight: np.ndarray) -> tuple:
 
 
 def weights(rng: np.random.Generator, *shape: int) -> np.ndarray:
-    """Weights of 8 bits: spread, all of one sign and extreme, or ternary."""
+    """Weights of 8 bits or fewer: spread, or all of one sign and extreme, or ternary."""
     kind = rng.integers(0, 4)
+    limit = 1 if kind == 1 else rng.choice([127, 127, 63, 31, 15, 7])
     if kind == 0:
-        return np.full(shape, rng.choice([127, -127]))
-    limit = 1 if kind == 1 else 127
+        return np.full(shape, rng.choice([limit, -limit]))
     return rng.integers(-limit, limit, shape, endpoint=True)
 
 
@@ -86,10 +86,12 @@ def random_depthwise(seed: int) -> Graph:
     return graph_of(op, Tensor((1, int(rng.integers(17, 20)), int(rng.integers(13, 20)), channels), lo, hi))
 
 
-def conv(seed: int, shape: tuple[int, ...], outputs: int, kernel: tuple[int, int], hi: int = 4, **fields) -> Graph:
-    """A convolution of a given size."""
+def conv(
+    seed: int, shape: tuple[int, ...], outputs: int, kernel: tuple[int, int], hi: int = 4, limit: int = 127, **fields
+) -> Graph:
+    """A convolution of a given size, weights in -limit..limit."""
     rng = np.random.default_rng(seed)
-    weight = rng.integers(-127, 127, (outputs, *kernel, shape[3]), endpoint=True)
+    weight = rng.integers(-limit, limit, (outputs, *kernel, shape[3]), endpoint=True)
     zeros = np.zeros(outputs, int)
     return graph_of(Conv2d(weight, zeros, zeros, None, **fields), Tensor(shape, 0, hi))
 
@@ -194,6 +196,15 @@ SYNAPSES: dict[str, Callable[[], Graph]] = {
     "narrow-layer": lambda: conv(9, (1, 16, 18, 32), 32, (3, 3), padding=(1, 1, 1, 1)),
     "thin-layer": lambda: conv(10, (1, 16, 18, 16), 16, (3, 3), padding=(1, 1, 1, 1)),
     "pointwise": lambda: conv(11, (2, 9, 9, 96), 112, (1, 1)),
+    "two-slabs": lambda: conv(21, (1, 9, 50, 48), 48, (3, 3), padding=(1, 1, 1, 1)),
+    **{
+        f"limit-{limit}-{outputs}": lambda limit=limit, outputs=outputs: conv(
+            limit, (1, 7, 29, 40), outputs, (3, 3), limit=limit, stride=(2, 1), padding=(1, 1, 1, 1)
+        )
+        for limit in (63, 31, 15)
+        for outputs in (112, 32, 16)
+    },
+    "full-schedule": lambda: conv(22, (1, 3, 40, 200), 32, (3, 3), 255, padding=(1, 1, 1, 1)),
     "linear-wide": lambda: linear(12, (3, 900), 130, 0, 4),
     "linear-many": lambda: linear(13, (2, 5, 37, 20), 33, 0, 1),
     "linear-signed": lambda: linear(14, (7, 65), 17, -9000, 9000),

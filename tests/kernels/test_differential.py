@@ -8,10 +8,12 @@ import pytest
 from pyspike import _native, image, reference
 from pyspike.graph import Graph
 from pyspike.runtime import Model, available_isas
-from tests.kernels.cases import all_cases, inputs_of
+from tests.kernels.cases import SYNAPSES, all_cases, inputs_of
 
 CASES = dict(all_cases(range(60)))
 DENSITIES = (0.0, 0.1, 1.0, 2.0)
+LADDER = ("rows", "split", "flat", "folded")  # of csrc/kernels/README.md: what PYSPIKE_GATHER asks for
+GATHERED = [name for name in CASES if name in SYNAPSES or name.startswith("conv")]
 
 
 def check(name: str, graph: Graph) -> None:
@@ -38,12 +40,23 @@ def test_runtime_equals_reference(name) -> None:
     check(name, CASES[name])
 
 
-def test_every_kernel_is_called() -> None:
+@pytest.mark.parametrize("kernel", LADDER)
+@pytest.mark.parametrize("name", GATHERED)
+def test_every_rung_of_the_ladder_equals_the_reference(name, kernel, monkeypatch) -> None:
+    monkeypatch.setenv("PYSPIKE_GATHER", kernel)
+    check(name, CASES[name])
+
+
+def test_every_kernel_is_called(monkeypatch) -> None:
     before = _native.kernel_calls()
     if not before:
         pytest.skip("only debug builds count calls")
     for name, graph in CASES.items():
         check(name, graph)
+    for kernel in LADDER:
+        monkeypatch.setenv("PYSPIKE_GATHER", kernel)
+        for name in GATHERED:
+            check(name, CASES[name])
     calls = {name: count - before[name] for name, count in _native.kernel_calls().items()}
     isas = set(available_isas())
     assert [name for name, isa in _native.kernels() if isa in isas and calls[name] == 0] == []

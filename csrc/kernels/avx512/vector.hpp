@@ -34,11 +34,31 @@ SPK_INLINE void narrow_u8(std::uint8_t* to, v32 value) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(reinterpret_cast<__m512i>(value)));
 }
 
-// Bit `plane` of kMaskBytes counts, the first in the lowest place.
-inline constexpr std::size_t kMaskBytes = 32;
-SPK_INLINE std::uint32_t bit_mask(const std::uint8_t* from, std::size_t plane) {
-    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    return _mm256_test_epi8_mask(bytes, _mm256_set1_epi8(static_cast<char>(1 << plane)));
+// Appends the numbers, from `number` on, of counts whose bit `plane` is set; up to 32 entries more are overwritten.
+#define SPK_HAS_APPEND_BITS
+SPK_INLINE std::uint16_t* append_bits(std::uint16_t* to, const std::uint8_t* from, std::size_t count, std::size_t plane,
+                                      std::uint16_t number) {
+    const __m512i bit = _mm512_set1_epi8(static_cast<char>(1 << plane));
+    const auto places = [](unsigned first) {
+        constexpr v16 kFrom0 = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                                16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+        return reinterpret_cast<__m512i>(kFrom0 + splat16(static_cast<std::int16_t>(first)));
+    };
+    __m512i low = places(number), high = places(number + 32u);
+    const __m512i step = _mm512_set1_epi16(64);
+    for (std::size_t i = 0; i < count; i += 64) {
+        const std::size_t left = count - i;
+        const std::uint64_t valid = left >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1;
+        const std::uint64_t set = _mm512_mask_test_epi8_mask(valid, _mm512_loadu_si512(from + i), bit);
+        const auto first = static_cast<std::uint32_t>(set), second = static_cast<std::uint32_t>(set >> 32);
+        _mm512_storeu_si512(to, _mm512_maskz_compress_epi16(first, low));
+        to += __builtin_popcount(first);
+        _mm512_storeu_si512(to, _mm512_maskz_compress_epi16(second, high));
+        to += __builtin_popcount(second);
+        low = _mm512_add_epi16(low, step);
+        high = _mm512_add_epi16(high, step);
+    }
+    return to;
 }
 
 // Eight counts as 16 bits each; which of eight lanes are not 0; and those lanes side by side, their places given.

@@ -6,6 +6,8 @@
 // A slab of `outputs` (64, 32 or 16) lies in one row of bytes, so that an event's row is found with one shift. Lanes
 // have 16 bits where the caller has proven the sums to fit, else 32.
 
+#include "kernels/generic/runs.hpp"
+
 namespace spk::kernels::SPK_ISA {
 
 template <std::size_t outputs>
@@ -22,9 +24,13 @@ struct Lanes16 {
     SPK_INLINE void twice() {
         for (auto& each : sum) each = each + each;
     }
-    SPK_INLINE void add_row(const char* row) {
+    template <std::size_t count>
+    SPK_INLINE void add_rows(const char* const (&rows)[count]) {
+#pragma GCC unroll 4
+        for (const char* row : rows) {
 #pragma GCC unroll 8
-        for (std::size_t i = 0; i < kVectors; ++i) sum[i] = sum[i] + widen_weights(row + (i * kLanes16));
+            for (std::size_t i = 0; i < kVectors; ++i) sum[i] = sum[i] + widen_weights(row + (i * kLanes16));
+        }
     }
     SPK_INLINE void write(acc_t* to, std::int32_t shift, bool add) const {
         char* at = reinterpret_cast<char*>(to);
@@ -45,10 +51,14 @@ template <std::size_t outputs>
 struct LanesFolded : Lanes16<outputs> {
     static constexpr std::size_t kRowBytes = 2 * outputs;
 
-    SPK_INLINE void add_row(const char* row) {
+    template <std::size_t count>
+    SPK_INLINE void add_rows(const char* const (&rows)[count]) {
+#pragma GCC unroll 4
+        for (const char* row : rows) {
 #pragma GCC unroll 8
-        for (std::size_t i = 0; i < Lanes16<outputs>::kVectors; ++i) {
-            this->sum[i] = this->sum[i] + load16(row + (i * kVectorBytes));
+            for (std::size_t i = 0; i < Lanes16<outputs>::kVectors; ++i) {
+                this->sum[i] = this->sum[i] + load16(row + (i * kVectorBytes));
+            }
         }
     }
 };
@@ -67,12 +77,16 @@ struct Lanes32 {
     SPK_INLINE void twice() {
         for (auto& each : sum) each = each + each;
     }
-    SPK_INLINE void add_row(const char* row) {
+    template <std::size_t count>
+    SPK_INLINE void add_rows(const char* const (&rows)[count]) {
+#pragma GCC unroll 4
+        for (const char* row : rows) {
 #pragma GCC unroll 16
-        for (std::size_t i = 0; i < kVectors; i += 2) {
-            const v16 weights = widen_weights(row + (i * kLanes32));
-            sum[i] = sum[i] + widen<false>(weights);
-            sum[i + 1] = sum[i + 1] + widen<true>(weights);
+            for (std::size_t i = 0; i < kVectors; i += 2) {
+                const v16 weights = widen_weights(row + (i * kLanes32));
+                sum[i] = sum[i] + widen<false>(weights);
+                sum[i + 1] = sum[i + 1] + widen<true>(weights);
+            }
         }
     }
     SPK_INLINE void write(acc_t* to, std::int32_t shift, bool add) const {
@@ -84,71 +98,6 @@ struct Lanes32 {
         }
     }
 };
-
-alignas(64) static constexpr char kZeroRow[128] = {};
-
-SPK_INLINE const char* row_or_zero(const char* row, bool is_there) {
-    const auto zero = reinterpret_cast<std::uintptr_t>(kZeroRow), there = reinterpret_cast<std::uintptr_t>(row);
-    std::uintptr_t mask = std::uintptr_t{0} - is_there;
-    asm("" : "+r"(mask));  // or it becomes a branch again
-    return reinterpret_cast<const char*>((there & mask) | (zero & ~mask));
-}
-
-// One run of one list: the events [begin, end). The last one to three of them are three rows always, zeros where there
-// is no event: a branch on how many there are could not be predicted.
-template <typename Lanes>
-SPK_INLINE void add_run(Lanes& lanes, const std::uint16_t* begin, const std::uint16_t* end, const char* base) {
-    constexpr int kShift = __builtin_ctz(static_cast<unsigned>(Lanes::kRowBytes));
-    const auto row = [&](std::ptrdiff_t i) { return base + (static_cast<std::size_t>(begin[i]) << kShift); };
-    for (; end - begin >= 4; begin += 4) {
-        lanes.add_row(row(0));
-        lanes.add_row(row(1));
-        lanes.add_row(row(2));
-        lanes.add_row(row(3));
-    }
-    const std::ptrdiff_t left = end - begin;
-    if (left == 0) return;
-    lanes.add_row(row(0));
-    lanes.add_row(row_or_zero(row(1), left > 1));
-    lanes.add_row(row_or_zero(row(2), left > 2));
-}
-
-// The events of one plane under all kernel rows, for the output whose windows start `column` columns further.
-template <typename Lanes>
-SPK_INLINE void add_plane(Lanes& lanes, const GatherArgs& args, std::ptrdiff_t plane_offset, std::ptrdiff_t column,
-                          std::ptrdiff_t weights_offset) {
-    for (const EventRow *row = args.rows, *last = row + args.row_count; row != last; ++row) {
-        const std::ptrdiff_t from = row->x + column, to = from + row->span;
-        const std::ptrdiff_t first = from < 0 ? 0 : from, end = to > args.width ? args.width : to;
-        if (first >= end) continue;
-        const std::uint32_t* offsets = moved(row->offsets, plane_offset);
-        add_run(lanes, row->events + offsets[first], row->events + offsets[end],
-                static_cast<const char*>(moved(row->weights, -weights_offset)));
-    }
-}
-
-// Lanes hold the outputs from `first_weight` on.
-template <typename Lanes>
-SPK_INLINE void gather(const GatherArgs& args, std::ptrdiff_t first_weight, acc_t* acc) {
-    std::ptrdiff_t column = 0;
-    std::ptrdiff_t weights_offset = -first_weight;
-    for (std::size_t pixel = 0; pixel < args.pixels; ++pixel) {
-        Lanes lanes;
-        lanes.clear();
-        std::ptrdiff_t plane_offset = args.top;
-        add_plane(lanes, args, plane_offset, column, weights_offset);
-        if (args.negate) lanes.negate();
-        for (std::size_t plane = 1; plane < args.planes; ++plane) {
-            plane_offset -= args.plane_step;
-            lanes.twice();
-            add_plane(lanes, args, plane_offset, column, weights_offset);
-        }
-        lanes.write(acc, args.shift, args.add);
-        acc = moved(acc, static_cast<std::ptrdiff_t>(args.acc_step));
-        column += args.stride;
-        weights_offset += args.weight_step;
-    }
-}
 
 // 32-bit lanes of a slab of 64 would not fit the registers.
 template <std::size_t outputs>

@@ -22,9 +22,12 @@ constexpr Places make_places() {
 }
 static constexpr Places kPlaces = make_places();
 
-// Appends the events of `mask`, which belong to the numbers from `number` on.
+#if !defined(SPK_HAS_APPEND_BITS)
+// Appends the events of `mask`, which belong to the numbers from `number` on. It goes on where no bit is left: when
+// that is cannot be predicted.
 SPK_INLINE std::uint16_t* append(std::uint16_t* to, std::uint32_t mask, std::uint16_t number) {
-    for (; mask != 0; mask >>= 8, number = static_cast<std::uint16_t>(number + 8)) {
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kMaskBytes; i += 8, mask >>= 8, number = static_cast<std::uint16_t>(number + 8)) {
         const std::uint32_t byte = mask & 0xff;
         const auto* table = reinterpret_cast<const char*>(&kPlaces) + (static_cast<std::size_t>(byte) << 4);
         const eight16 places = *reinterpret_cast<const eight16*>(table);
@@ -34,8 +37,8 @@ SPK_INLINE std::uint16_t* append(std::uint16_t* to, std::uint32_t mask, std::uin
     return to;
 }
 
-SPK_INLINE std::uint16_t* scan_column(const std::uint8_t* x, std::size_t channels, std::size_t plane,
-                                      std::uint16_t number, std::uint16_t* to) {
+SPK_INLINE std::uint16_t* append_bits(std::uint16_t* to, const std::uint8_t* x, std::size_t channels, std::size_t plane,
+                                      std::uint16_t number) {
     for (; channels >= kMaskBytes; channels -= kMaskBytes, x += kMaskBytes) {
         to = append(to, bit_mask(x, plane), number);
         number = static_cast<std::uint16_t>(number + kMaskBytes);
@@ -43,6 +46,12 @@ SPK_INLINE std::uint16_t* scan_column(const std::uint8_t* x, std::size_t channel
     if (channels == 0) return to;
     const std::uint32_t valid = (std::uint32_t{1} << channels) - 1;
     return append(to, bit_mask(x, plane) & valid, number);
+}
+#endif
+
+SPK_INLINE std::uint16_t* scan_column(const std::uint8_t* x, std::size_t channels, std::size_t plane,
+                                      std::uint16_t number, std::uint16_t* to) {
+    return append_bits(to, x, channels, plane, number);
 }
 
 SPK_INLINE std::uint16_t* scan_column(const std::int32_t* x, std::size_t channels, std::size_t plane,
