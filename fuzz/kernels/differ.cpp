@@ -32,6 +32,7 @@ void say_how_to_repeat() {
 // What kernels return in their arguments, and entries that they may overwrite and nobody reads.
 std::vector<std::int64_t> returned(const ScanArgs& args) { return {args.count}; }
 std::vector<std::int64_t> returned(const DigitArgs& args) { return {args.count}; }
+std::vector<std::int64_t> returned(const ScheduleArgs& args) { return {static_cast<std::int64_t>(args.groups)}; }
 std::vector<std::int64_t> returned(const RangeArgs& args) { return {args.lo, args.hi}; }
 std::vector<std::int64_t> returned(const WeightBitsArgs& args) { return {static_cast<std::int64_t>(args.bits)}; }
 std::vector<std::int64_t> returned(const CountArgs& args) {
@@ -42,6 +43,10 @@ template <typename Args>
 void clear_unread(const Args&) {}
 void clear_unread(const ScanArgs& args) { std::fill_n(args.events + args.count, kOverwritten, std::uint16_t{0}); }
 void clear_unread(const DigitArgs& args) { std::fill_n(args.events + args.count, kOverwritten, std::uint16_t{0}); }
+void clear_unread(const ScheduleArgs& args) {
+    std::fill_n(args.events + (args.groups * 8), kOverwrittenEvents, std::uint16_t{0});
+    std::fill_n(args.slots + args.groups, kOverwrittenSlots, std::uint16_t{0});
+}
 
 // What one call left.
 struct Result {

@@ -54,7 +54,8 @@ struct Array {
     std::span<std::byte> all() const { return {data.get(), bytes + kReadable}; }
 };
 
-inline constexpr std::size_t kOverwritten = 8;  // entries past the last event of a list, by api.hpp
+inline constexpr std::size_t kOverwritten = 32;  // entries past the last event of a list, by api.hpp
+inline constexpr std::size_t kOverwrittenEvents = 64, kOverwrittenSlots = 32;  // and past the last of a schedule
 
 class Draw {
   public:

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "kernels/draw.hpp"
+#include "kernels/lists.hpp"
 
 namespace spk::fuzz {
 namespace {
@@ -12,32 +13,10 @@ std::int64_t limit_of(std::size_t count, std::size_t most) {
     return std::clamp<std::int64_t>(32767 / static_cast<std::int64_t>(all), 0, 127);
 }
 
-// Event lists of one input row: numbers of the columns' events by rising column, plane by plane, and where they start.
-struct Lists {
-    const std::uint16_t* events;
-    const std::uint32_t* offsets;
-};
-
-Lists lists_of(Draw& draw, std::size_t width, std::size_t block, std::size_t planes, std::size_t plane_step) {
-    auto* offsets = draw.array<std::uint32_t>("offsets", planes * plane_step);
-    auto* events = draw.array<std::uint16_t>("events", width * block * planes);
-    std::uint32_t count = 0;
-    for (std::size_t plane = 0; plane < planes; ++plane) {
-        const std::uint32_t density = draw.density();
-        for (std::size_t column = 0; column < width; ++column) {
-            offsets[plane * plane_step + column] = count;
-            for (std::size_t c = 0; c < block; ++c) {
-                if (draw.happens(density)) events[count++] = static_cast<std::uint16_t>(column * block + c);
-            }
-        }
-        offsets[plane * plane_step + width] = count;
-    }
-    return {events, offsets};
-}
-
 struct Lanes {
     std::size_t outputs, lane_bytes;  // of a slab, and of one of its weights
     bool wide;                        // sums of 32 bits
+    std::int64_t most = 127;          // of a weight
 };
 
 void gather(Draw& draw, GatherArgs& args, const Lanes& lanes) {
@@ -47,7 +26,8 @@ void gather(Draw& draw, GatherArgs& args, const Lanes& lanes) {
     while (!lanes.wide && planes > 1 && rows * span * block * ((1u << planes) - 1) > 32767) --planes;
     const std::size_t row_bytes = lanes.outputs * lanes.lane_bytes;
     const std::size_t plane_step = width + 1 + draw.size(0, 3, 0);
-    const std::int64_t limit = lanes.wide ? 127 : limit_of(rows * span * block, (std::size_t{1} << planes) - 1);
+    const std::int64_t fit = limit_of(rows * span * block, (std::size_t{1} << planes) - 1);
+    const std::int64_t limit = lanes.wide ? 127 : std::min(fit, lanes.most);
     auto* event_rows = draw.array<EventRow>("rows", rows);
     for (std::size_t i = 0; i < rows; ++i) {
         const Lists lists = lists_of(draw, width, block, low + planes, plane_step);
@@ -258,6 +238,15 @@ SPK_DRAW(gather16_w16, GatherArgs, gather, Lanes{16, 1, false})
 SPK_DRAW(gather32_w64, GatherArgs, gather, Lanes{64, 1, true})
 SPK_DRAW(gather32_w32, GatherArgs, gather, Lanes{32, 1, true})
 SPK_DRAW(gather32_w16, GatherArgs, gather, Lanes{16, 1, true})
+SPK_DRAW(split_w64, GatherArgs, gather, Lanes{64, 1, false})
+SPK_DRAW(split_w32, GatherArgs, gather, Lanes{32, 1, false})
+SPK_DRAW(split_w16, GatherArgs, gather, Lanes{16, 1, false})
+SPK_DRAW(split2_w64, GatherArgs, gather, Lanes{64, 1, false, 63})
+SPK_DRAW(split2_w32, GatherArgs, gather, Lanes{32, 1, false, 63})
+SPK_DRAW(split2_w16, GatherArgs, gather, Lanes{16, 1, false, 63})
+SPK_DRAW(split4_w64, GatherArgs, gather, Lanes{64, 1, false, 31})
+SPK_DRAW(split4_w32, GatherArgs, gather, Lanes{32, 1, false, 31})
+SPK_DRAW(split4_w16, GatherArgs, gather, Lanes{16, 1, false, 31})
 SPK_DRAW(folded16_w64, GatherArgs, gather, Lanes{64, 2, false})
 SPK_DRAW(folded16_w32, GatherArgs, gather, Lanes{32, 2, false})
 SPK_DRAW(folded16_w16, GatherArgs, gather, Lanes{16, 2, false})
