@@ -37,6 +37,12 @@ bool make_uniform(const Fire& fire, FirePlan* plan) {
     return true;
 }
 
+// One ladder for all channels.
+void set_ladder(const Fire& fire, FirePlan* plan) {
+    plan->thresholds.resize(static_cast<std::size_t>(fire.count));
+    std::copy(fire.thresholds, fire.thresholds + fire.count, plan->thresholds.data());
+}
+
 std::int32_t last_axis(const TensorView& tensor) {
     return tensor.rank == 0 ? 1 : tensor.dims[static_cast<std::size_t>(tensor.rank - 1)];
 }
@@ -70,7 +76,7 @@ FirePlan plan_fire(const Program& program, const Op& op) {
     FirePlan plan;
     if (fire.membrane) {
         plan.form = FirePlan::Form::kMembrane;
-        plan.thresholds.assign(fire.thresholds, fire.thresholds + count);
+        set_ladder(fire, &plan);
         plan.resets.assign(count, 0);
         if (fire.hard_reset || fire.reset == nullptr) return plan;
         plan.reset_zero = fire.reset[0];
@@ -81,14 +87,16 @@ FirePlan plan_fire(const Program& program, const Op& op) {
         return plan;
     }
     if (rows_alike(fire)) {
-        if (!make_uniform(fire, &plan)) plan.thresholds.assign(fire.thresholds, fire.thresholds + count);
+        if (!make_uniform(fire, &plan)) set_ladder(fire, &plan);
         return plan;
     }
     const auto channels = static_cast<std::size_t>(last_axis(program.tensors[static_cast<std::size_t>(op.output)]));
     plan.form = FirePlan::Form::kChannels;
-    plan.thresholds.resize(count * channels);
+    plan.row = (channels + AlignedIntegers::kLine - 1) / AlignedIntegers::kLine * AlignedIntegers::kLine;
+    plan.thresholds.resize(count * plan.row);
     for (std::size_t k = 0; k < count; ++k) {
-        for (std::size_t c = 0; c < channels; ++c) plan.thresholds[k * channels + c] = fire.thresholds[c * count + k];
+        std::int32_t* row = plan.thresholds.data() + k * plan.row;
+        for (std::size_t c = 0; c < channels; ++c) row[c] = fire.thresholds[c * count + k];
     }
     return plan;
 }
@@ -109,7 +117,7 @@ void run_fire(Context& context, const Op& op, const FirePlan& plan) {
         args.pixels = by_channel ? count : 1;
         args.channels = by_channel ? channels : count;
         args.thresholds = plan.thresholds.data();
-        args.step = channels * sizeof(std::int32_t);
+        args.step = plan.row * sizeof(std::int32_t);
         args.count = static_cast<std::size_t>(fire.count);
         args.first = plan.first;
         args.last = plan.last;

@@ -4,6 +4,7 @@
 // spaced by a power of two, which then counts the same for every 32-bit potential.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -11,10 +12,26 @@
 
 namespace spk {
 
+// Integers that start on a cache line, as kernels like to load them.
+class AlignedIntegers {
+  public:
+    static constexpr std::size_t kLine = 16;
+    void resize(std::size_t count) { lines_.assign((count + kLine - 1) / kLine, Line{}); }
+    std::int32_t* data() { return reinterpret_cast<std::int32_t*>(lines_.data()); }
+    const std::int32_t* data() const { return reinterpret_cast<const std::int32_t*>(lines_.data()); }
+
+  private:
+    struct alignas(64) Line {
+        std::int32_t integers[kLine]{};
+    };
+    std::vector<Line> lines_;
+};
+
 struct FirePlan {
     enum class Form { kUniform, kLadder, kChannels, kMembrane } form = Form::kLadder;
     std::int32_t first = 0, last = 0, shift = 0;  // uniform
-    std::vector<std::int32_t> thresholds;         // [count], or [count][channels]
+    AlignedIntegers thresholds;                   // [count], or [count][row]
+    std::size_t row = 0;                          // integers from one threshold to the next of all channels
     std::vector<std::int32_t> resets;             // [count]: what each further count takes away
     std::int32_t reset_zero = 0;
 };

@@ -6,7 +6,8 @@
 namespace spk {
 namespace {
 
-constexpr std::size_t kShortRow = 8;  // rows as short as this are walked across
+constexpr std::size_t kShortRow = 8;      // rows as short as this are walked across
+constexpr std::ptrdiff_t kPiece = 16384;  // elements that are worth a thread
 
 using Entry = kernels::Entry<const kernels::CopyArgs>;
 
@@ -72,12 +73,8 @@ kernels::CopyArgs inner(const Walk& walk, std::size_t in_size, std::size_t out_s
     return args;
 }
 
-}  // namespace
-
-void walk(const Context& context, Walk walk, Dtype in, Dtype out, Rule rule) {
-    simplify(&walk);
-    const Entry& kernel = kernel_of(*context.kernels, in, out, rule);
-    kernels::CopyArgs args = inner(walk, in == Dtype::kUint8 ? 1 : 4, out == Dtype::kUint8 ? 1 : 4);
+void walk_alone(const Entry& kernel, const Walk& walk, std::size_t in_size, std::size_t out_size) {
+    kernels::CopyArgs args = inner(walk, in_size, out_size);
     args.in = walk.in;
     args.out = walk.out;
     const int outer = std::max(walk.rank - 2, 0);
@@ -96,6 +93,31 @@ void walk(const Context& context, Walk walk, Dtype in, Dtype out, Rule rule) {
         }
         if (axis < 0) return;
     }
+}
+
+// Into how many pieces the first axis falls: one where its elements gather in the same place, or are few.
+std::ptrdiff_t pieces_of(const Walk& walk) {
+    if (walk.rank == 0 || walk.out_steps[0] == 0) return 1;
+    std::ptrdiff_t elements = 1;
+    for (int axis = 0; axis < walk.rank; ++axis) elements *= walk.dims[axis];
+    return std::clamp<std::ptrdiff_t>(elements / kPiece, 1, walk.dims[0]);
+}
+
+}  // namespace
+
+void walk(const Context& context, Walk walk, Dtype in, Dtype out, Rule rule) {
+    simplify(&walk);
+    const Entry& kernel = kernel_of(*context.kernels, in, out, rule);
+    const std::ptrdiff_t pieces = pieces_of(walk);
+    context.pool->run(static_cast<std::size_t>(pieces), [&](std::size_t item, std::uint32_t) {
+        const auto piece = static_cast<std::ptrdiff_t>(item);
+        const std::ptrdiff_t first = walk.dims[0] * piece / pieces, end = walk.dims[0] * (piece + 1) / pieces;
+        Walk part = walk;
+        if (pieces > 1) part.dims[0] = end - first;
+        part.in += walk.in_steps[0] * first;
+        part.out += walk.out_steps[0] * first;
+        walk_alone(kernel, part, in == Dtype::kUint8 ? 1 : 4, out == Dtype::kUint8 ? 1 : 4);
+    });
 }
 
 void fill(const Context& context, const TensorView& out, std::int32_t value) {

@@ -96,4 +96,11 @@ SPK_INLINE v32 add_chosen(v32 sum, Choice32 lanes, v32 value) {
     return sum;
 }
 
+// One less where a threshold lies above.
+SPK_INLINE v32 less_where_above(v32 n, v32 threshold, v32 potential) {
+    const __mmask16 above =
+        _mm512_cmpgt_epi32_mask(reinterpret_cast<__m512i>(threshold), reinterpret_cast<__m512i>(potential));
+    return add_chosen(n, above, splat32(-1));
+}
+
 }  // namespace spk::kernels::avx512

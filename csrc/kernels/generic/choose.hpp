@@ -1,5 +1,5 @@
 // Which lanes a bit-plane chooses, and sums over the chosen lanes: vectors of ones where the instruction set has no
-// masks of its own (those that do define SPK_HAS_CHOICE, and the same four functions).
+// masks of its own (those that do define SPK_HAS_CHOICE, and the same five functions).
 
 namespace spk::kernels::SPK_ISA {
 
@@ -23,6 +23,9 @@ SPK_INLINE Choice32 chosen_weights(const void* from, int plane) {
 }
 SPK_INLINE v16 add_chosen(v16 sum, Choice16 lanes, v16 value) { return sum + (value & lanes); }
 SPK_INLINE v32 add_chosen(v32 sum, Choice32 lanes, v32 value) { return sum + (value & lanes); }
+
+// One less where a threshold lies above: a comparison gives -1 where it holds.
+SPK_INLINE v32 less_where_above(v32 n, v32 threshold, v32 potential) { return n + (threshold > potential); }
 #endif
 
 }  // namespace spk::kernels::SPK_ISA

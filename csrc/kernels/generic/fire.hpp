@@ -4,6 +4,7 @@
 // adding.
 
 #include "kernels/generic/cells.hpp"
+#include "kernels/generic/choose.hpp"
 
 namespace spk::kernels::SPK_ISA {
 
@@ -17,43 +18,55 @@ SPK_INLINE std::uint32_t counted(std::int32_t potential, const std::int32_t* thr
     return n;
 }
 
+// Counts of `vectors` neighbouring vectors of potentials, together so that comparisons do not wait for each other; a
+// threshold is one integer, or one for each channel.
+template <std::size_t vectors, bool by_channel, typename In>
+SPK_INLINE void fire_vectors(const FireArgs& args, const In* in, std::uint8_t* out, const std::int32_t* thresholds) {
+    v32 potential[vectors], n[vectors];
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < vectors; ++i) {
+        potential[i] = take(in + (i * kLanes32));
+        n[i] = splat32(static_cast<std::int32_t>(args.count));
+    }
+    for (std::size_t k = 0; k < args.count; ++k) {
+#pragma GCC unroll 4
+        for (std::size_t i = 0; i < vectors; ++i) {
+            const v32 threshold = by_channel ? load32(thresholds + (i * kLanes32)) : splat32(*thresholds);
+            n[i] = less_where_above(n[i], threshold, potential[i]);
+        }
+        thresholds = moved(thresholds, by_channel ? static_cast<std::ptrdiff_t>(args.step) : 4);
+    }
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < vectors; ++i) put(out + (i * kLanes32), n[i]);
+}
+
+// `args.channels` potentials that lie side by side.
+template <bool by_channel, typename In>
+SPK_INLINE void fire_row(const FireArgs& args, const In* in, std::uint8_t* out) {
+    const std::int32_t* thresholds = args.thresholds;
+    std::size_t i = 0;
+    for (; i + (4 * kLanes32) <= args.channels; i += 4 * kLanes32, thresholds += by_channel ? 4 * kLanes32 : 0)
+        fire_vectors<4, by_channel>(args, in + i, out + i, thresholds);
+    for (; i + (2 * kLanes32) <= args.channels; i += 2 * kLanes32, thresholds += by_channel ? 2 * kLanes32 : 0)
+        fire_vectors<2, by_channel>(args, in + i, out + i, thresholds);
+    for (; i + kLanes32 <= args.channels; i += kLanes32, thresholds += by_channel ? kLanes32 : 0)
+        fire_vectors<1, by_channel>(args, in + i, out + i, thresholds);
+    const std::size_t step = by_channel ? args.step : sizeof(std::int32_t);
+    for (; i < args.channels; ++i, thresholds += by_channel ? 1 : 0)
+        put_one(out + i, counted(take_one(in + i), thresholds, args.count, step));
+}
+
 template <typename In>
 SPK_INLINE void fire_ladder(const FireArgs& args) {
-    const In* in = static_cast<const In*>(args.in);
-    const v32 most = splat32(static_cast<std::int32_t>(args.count));
-    std::size_t i = 0;
-    for (; i + kLanes32 <= args.channels; i += kLanes32) {
-        const v32 potential = take(in + i);
-        v32 n = most;
-        for (std::size_t k = 0; k < args.count; ++k) n = n + (splat32(args.thresholds[k]) > potential);
-        put(args.out + i, n);
-    }
-    for (; i < args.channels; ++i) {
-        put_one(args.out + i, counted(take_one(in + i), args.thresholds, args.count, sizeof(std::int32_t)));
-    }
+    fire_row<false>(args, static_cast<const In*>(args.in), args.out);
 }
 
 template <typename In>
 SPK_INLINE void fire_channels(const FireArgs& args) {
     const In* in = static_cast<const In*>(args.in);
     std::uint8_t* out = args.out;
-    const v32 most = splat32(static_cast<std::int32_t>(args.count));
-    for (std::size_t pixel = 0; pixel < args.pixels; ++pixel, in += args.channels, out += args.channels) {
-        std::size_t c = 0;
-        for (; c + kLanes32 <= args.channels; c += kLanes32) {
-            const v32 potential = take(in + c);
-            const std::int32_t* thresholds = args.thresholds + c;
-            v32 n = most;
-            for (std::size_t k = 0; k < args.count; ++k) {
-                n = n + (load32(thresholds) > potential);
-                thresholds = moved(thresholds, static_cast<std::ptrdiff_t>(args.step));
-            }
-            put(out + c, n);
-        }
-        for (; c < args.channels; ++c) {
-            put_one(out + c, counted(take_one(in + c), args.thresholds + c, args.count, args.step));
-        }
-    }
+    for (std::size_t pixel = 0; pixel < args.pixels; ++pixel, in += args.channels, out += args.channels)
+        fire_row<true>(args, in, out);
 }
 
 template <typename In>
