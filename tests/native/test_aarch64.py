@@ -9,6 +9,7 @@ import pytest
 import pyspike
 from pyspike import image
 from tests.kernels.cases import all_cases, inputs_of
+from tests.kernels.test_differential import LADDER
 from tests.native import aarch64
 from tests.native.exported import export, export_cases
 from tests.native.programs import ROOT, build, run, tool
@@ -34,11 +35,13 @@ def _agreed(program: Path, folders: list[Path]) -> dict[tuple[str, str], int]:
 CONFIGURATIONS = [("neon", "1"), ("neon", "2"), ("portable", "1"), ("portable", "2")]
 
 
-def test_every_kernel_equals_the_reference(program, tmp_path) -> None:
+def test_every_kernel_equals_the_reference(program, tmp_path, monkeypatch) -> None:
     named = enumerate(all_cases(range(60)))
     cases = [(name, graph, inputs_of(graph, DENSITIES[i % 4], i)) for i, (name, graph) in named]
     folders, count = export_cases(cases, tmp_path)
-    assert _agreed(program, folders) == dict.fromkeys(CONFIGURATIONS, count)
+    for kernel in LADDER:
+        monkeypatch.setenv("PYSPIKE_GATHER", kernel)
+        assert _agreed(program, folders) == dict.fromkeys(CONFIGURATIONS, count)
 
 
 def test_the_demo_on_its_photograph(program, tmp_path) -> None:
