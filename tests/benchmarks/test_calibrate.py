@@ -16,7 +16,7 @@ from pyspike.models.spikeyolo import SpikeYOLO  # noqa: E402
 def network() -> tuple[torch.nn.Module, torch.Tensor, list[float]]:
     torch.manual_seed(0)
     model = SpikeYOLO(width=0.0625, num_classes=2).double()
-    x = torch.rand(1, 3, 128, 128, dtype=torch.float64)
+    x = torch.rand(1, 3, 96, 96, dtype=torch.float64)
     rates = [0.2 + 0.01 * i for i in range(len(spikes(model.eval(), x)))]
     return model, x, rates
 
