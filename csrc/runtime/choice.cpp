@@ -22,24 +22,28 @@ std::optional<GatherKernel> wanted_kernel() {
 
 // Vector instructions of one output position, roughly, at the densities of trained networks.
 struct Costs {
-    static constexpr double kDensity = 0.2, kBits = 1.2;  // of counts; bits set of one that is not 0
-    static constexpr double kListEnd = 25;                // a branch that goes wrong, and what leads to it
-    static constexpr double kScheduleList = 10, kScheduleSlot = 12, kSettleSlot = 12;
+    static constexpr double kListEnd = 25;  // a branch that goes wrong, and what leads to it
+    static constexpr double kScheduleList = 10, kScheduleSlot = 12, kSettleSlot = 12, kMultiple = 1.8;
 
-    double lists, events, slabs, planes, digits;
+    double lists, events, bits, slabs, planes, digits;
 
-    Costs(const SynapseShape& shape, const EventGeometry& bits, const EventGeometry& folded) {
+    Costs(const SynapseShape& shape, const EventGeometry& flat, const EventGeometry& folded) {
         const double rows = static_cast<double>(shape.kh) * shape.kw * shape.group_inputs;
-        lists = static_cast<double>(shape.kh) * bits.group_blocks();
-        events = rows * kDensity;
+        const bool pixels = flat.planes > 4;  // nearly all of them are events, of half their bits
+        lists = static_cast<double>(shape.kh) * flat.group_blocks();
+        events = pixels ? rows : rows * 0.2;
+        bits = pixels ? flat.planes / 2.0 : 1.2;
         slabs = (shape.group_outputs + 63) / 64;
-        planes = bits.planes;
+        planes = flat.planes;
         digits = folded.planes;
     }
     double flat() const {
-        return planes * (lists * kScheduleList + kScheduleSlot) + slabs * (planes * kSettleSlot + events * kBits);
+        return planes * (lists * kScheduleList + kScheduleSlot) + slabs * (planes * kSettleSlot + events * bits);
     }
-    double folded(double more_slabs) const { return (slabs + more_slabs) * digits * (lists * kListEnd + events * 1.8); }
+    // Two digits are looked up, without lists.
+    double folded(double more_slabs) const {
+        return (slabs + more_slabs) * digits * ((digits > 1 ? 0 : lists * kListEnd) + events * kMultiple);
+    }
 };
 
 // Slabs of 32 and 16 outputs are added together by the flat kernel, and one after the other by the others.
