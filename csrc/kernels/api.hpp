@@ -58,8 +58,8 @@ struct ScheduleRow {
     std::uint16_t number;  // modulo 2^16: to be added
 };
 
-// One flat list of groups of 8 rows for outputs of a row. Outputs and planes (from the top one down) have a slot each,
-// and every slot at least one group; groups are filled up with the row of zeros.
+// One flat list of groups of 8 rows (numbers below 8192) for outputs of a row. Outputs and planes (from the top one
+// down) have a slot each, and every slot at least one group; groups are filled up with the row of zeros.
 struct ScheduleArgs {
     const ScheduleRow* rows;
     std::size_t row_count;
@@ -69,7 +69,7 @@ struct ScheduleArgs {
     std::ptrdiff_t top, plane_step;  // as for GatherArgs
     std::uint16_t number_step;       // of the numbers of one output and the next
     std::uint16_t zero_row;
-    std::uint16_t* events;  // out: [groups][8]; up to 128 bytes more are overwritten
+    std::uint16_t* events;  // out: [groups][8], rows times 8; up to 128 bytes more are overwritten
     std::uint16_t* slots;   // out: [groups]; up to 64 bytes more are overwritten
     std::size_t groups;     // out
 };

@@ -20,34 +20,36 @@ std::optional<GatherKernel> wanted_kernel() {
     return std::nullopt;
 }
 
-// Vector instructions of one output position, roughly, at the densities of trained networks.
+// Cycles of one output position, roughly, at the densities of trained networks: fitted to measured layers.
 struct Costs {
-    static constexpr double kListEnd = 25;  // a branch that goes wrong, and what leads to it
-    static constexpr double kScheduleList = 10, kScheduleSlot = 12, kSettleSlot = 12, kMultiple = 1.8;
+    const SynapseShape& shape;
+    double lists, events, bits, planes, digits;
 
-    double lists, events, bits, slabs, planes, digits;
-
-    Costs(const SynapseShape& shape, const EventGeometry& flat, const EventGeometry& folded) {
+    Costs(const SynapseShape& layer, const EventGeometry& flat, const EventGeometry& folded) : shape(layer) {
         const double rows = static_cast<double>(shape.kh) * shape.kw * shape.group_inputs;
         const bool pixels = flat.planes > 4;  // nearly all of them are events, of half their bits
         lists = static_cast<double>(shape.kh) * flat.group_blocks();
-        events = pixels ? rows : rows * 0.2;
+        events = pixels ? rows : rows * 0.3;
         bits = pixels ? flat.planes / 2.0 : 1.2;
-        slabs = (shape.group_outputs + 63) / 64;
         planes = flat.planes;
         digits = folded.planes;
     }
+    // All outputs share a schedule; each panel adds its groups, and settles each plane.
     double flat() const {
-        return planes * (lists * kScheduleList + kScheduleSlot) + slabs * (planes * kSettleSlot + events * bits);
+        const std::int32_t panels = (shape.group_outputs + 63) / 64;
+        return planes * (lists * 10 + 12) + panels * (planes * 12 + events * bits * 1.3);
     }
-    // Two digits are looked up, without lists.
-    double folded(double more_slabs) const {
-        return (slabs + more_slabs) * digits * ((digits > 1 ? 0 : lists * kListEnd) + events * kMultiple);
+    // Each slab walks the lists; multiples have two bytes a lane. Two digits are looked up, without lists.
+    double folded() const {
+        double total = 0;
+        for (std::int32_t left = shape.group_outputs; left > 0;) {
+            const std::int32_t width = left >= 64 ? 64 : left >= 32 ? 32 : 16;
+            total += digits * ((digits > 1 ? 0 : 30 + lists * 15) + events * (0.9 + width / 40.0));
+            left -= width;
+        }
+        return total;
     }
 };
-
-// Slabs of 32 and 16 outputs are added together by the flat kernel, and one after the other by the others.
-bool ends_in_two_slabs(const SynapseShape& shape) { return shape.group_outputs % 64 > 32; }
 
 }  // namespace
 
@@ -62,7 +64,7 @@ GatherKernel choose_kernel(const SynapseShape& shape, const TensorView& input, c
     if (wanted == GatherKernel::kRows || wanted == GatherKernel::kSplit) return *wanted;
     if (!may_flatten) return may_fold ? GatherKernel::kFolded : GatherKernel::kSplit;
     const Costs costs(shape, flat_geometry(shape, input, linear), folded);
-    const bool fold = may_fold && costs.folded(ends_in_two_slabs(shape) ? 1 : 0) < costs.flat();
+    const bool fold = may_fold && costs.folded() < costs.flat();
     return fold ? GatherKernel::kFolded : GatherKernel::kFlat;
 }
 

@@ -17,10 +17,11 @@ inline constexpr std::size_t kGroup = 8;
 
 typedef std::uint16_t group16 __attribute__((vector_size(2 * kGroup), aligned(2), may_alias));
 
-// Copies `count` numbers, each with `add` added; up to a vector more is written.
+// Copies `count` numbers, each with `add` added, as eighths of a staged row's place in bytes; up to a vector more is
+// written.
 SPK_INLINE void append_run(std::uint16_t* to, const std::uint16_t* from, std::ptrdiff_t count, v16 add) {
     for (std::ptrdiff_t i = 0; i < count; i += static_cast<std::ptrdiff_t>(kLanes16)) {
-        store16(to + i, load16(from + i) + add);
+        store16(to + i, (load16(from + i) + add) << 3);
     }
 }
 
@@ -44,7 +45,7 @@ SPK_INLINE void schedule(ScheduleArgs& args) {
                            splat16(static_cast<std::int16_t>(row->number - moved_on)));
                 to += count;
             }
-            *reinterpret_cast<group16*>(to) = group16{} + args.zero_row;
+            *reinterpret_cast<group16*>(to) = group16{} + static_cast<std::uint16_t>(args.zero_row << 3);
             const auto events = static_cast<std::size_t>(to - first_of_plane);
             const std::size_t groups = events == 0 ? 1 : (events + kGroup - 1) / kGroup;
             for (std::size_t i = 0; i < groups; i += kLanes16) store16(slots + i, splat16(slot));
@@ -102,8 +103,12 @@ SPK_INLINE void flat(const FlatArgs& args) {
     char* const sums = static_cast<char*>(args.sums);
     const std::uint16_t *event = args.events, *slot = args.slots;
     for (std::size_t group = 0; group < args.groups; ++group, event += kGroup, ++slot) {
-        const auto row = [&](std::size_t i) { return weights + (static_cast<std::size_t>(event[i]) << 6); };
-        const char* const rows[kGroup] = {row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)};
+        // Four at once, in any order: reading them one by one would take as long as reading the rows.
+        std::uint64_t four[2];
+        __builtin_memcpy(four, event, sizeof four);
+        const auto row = [&](std::size_t half, int shift) { return weights + ((four[half] >> shift & 0xffff) << 3); };
+        const char* const rows[kGroup] = {row(0, 0), row(0, 16), row(0, 32), row(0, 48),
+                                          row(1, 0), row(1, 16), row(1, 32), row(1, 48)};
         char* const out = sums + (static_cast<std::size_t>(*slot) << S::kShift);
 #pragma GCC unroll 8
         for (std::size_t i = 0; i < S::kVectors; ++i) {
