@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspike._foreign import ForeignPackageError, refuse_foreign_package
 from pyspike.errors import (
+    BudgetError,
     BusyError,
     ChipError,
     Error,
@@ -34,6 +35,7 @@ from pyspike.errors import (
 if TYPE_CHECKING:
     from pyspike.chip.simulate import SimulationReport, simulate
     from pyspike.compiler import CompileReport, compile
+    from pyspike.latency import LatencyBound
     from pyspike.runtime import MemoryPlan, Model, Profile, Runtime, TensorInfo
     from pyspike.verify import VerifyReport, verify
 
@@ -42,11 +44,13 @@ refuse_foreign_package(Path(__file__).parent, sys.path)
 __version__ = "0.1.0"
 
 __all__ = [
+    "BudgetError",
     "BusyError",
     "ChipError",
     "CompileReport",
     "Error",
     "ForeignPackageError",
+    "LatencyBound",
     "MemoryPlan",
     "MissingExtraError",
     "Model",
@@ -67,6 +71,7 @@ __all__ = [
 
 _HOMES = {
     "CompileReport": "compiler",
+    "LatencyBound": "latency",
     "MemoryPlan": "runtime",
     "Model": "runtime",
     "Profile": "runtime",
@@ -78,7 +83,21 @@ _HOMES = {
     "simulate": "chip.simulate",
     "verify": "verify",
 }
-_ROOMS = ("chip", "compiler", "errors", "graph", "image", "io", "models", "nn", "ops", "report", "runtime", "tasks")
+_ROOMS = (
+    "chip",
+    "compiler",
+    "errors",
+    "graph",
+    "image",
+    "io",
+    "latency",
+    "models",
+    "nn",
+    "ops",
+    "report",
+    "runtime",
+    "tasks",
+)
 
 
 def __getattr__(name: str) -> Any:
