@@ -47,7 +47,7 @@ LATE: dict[str, set[str]] = {
     "verify": {"runtime", "nn", "compiler", "chip"},  # executors, and the recompiled ONNX file
     "chip": {"report"},  # a run draws itself
     "compiler": {"nn"},  # a torch module is exported first
-    "__init__": {"chip", "compiler", "runtime", "verify"},
+    "__init__": {"chip", "compiler", "latency", "runtime", "verify"},
 }
 # The command line ties all rooms together.
 KNOWS_ALL = {"cli"}
