@@ -45,7 +45,7 @@ void broadcast(const Context& context, std::int32_t input, const TensorView& out
     walk(context, steps, in.dtype, out.dtype, rule);
 }
 
-constexpr std::size_t kPiece = 16384;  // elements of one item of work
+constexpr std::size_t kPiece = 65536;  // elements of one item of work: fewer are not worth a thread
 
 }  // namespace
 

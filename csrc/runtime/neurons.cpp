@@ -7,7 +7,7 @@
 namespace spk {
 namespace {
 
-constexpr std::size_t kPiece = 8192;  // elements of one item of work
+constexpr std::size_t kPiece = 65536;  // elements of one item of work: fewer are not worth a thread
 
 bool rows_alike(const Fire& fire) {
     for (std::int32_t row = 1; row < fire.rows; ++row) {

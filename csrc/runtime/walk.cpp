@@ -7,7 +7,7 @@ namespace spk {
 namespace {
 
 constexpr std::size_t kShortRow = 8;      // rows as short as this are walked across
-constexpr std::ptrdiff_t kPiece = 16384;  // elements that are worth a thread
+constexpr std::ptrdiff_t kPiece = 65536;  // elements that are worth a thread
 
 using Entry = kernels::Entry<const kernels::CopyArgs>;
 

@@ -37,17 +37,17 @@ def test_fire_equals_reference(data) -> None:
     check(graph_of(Fire([[int(t) for t in row] for row in ladder]), Tensor(shape, lo, hi)), channels)
 
 
-LARGE = (1, 40, 41, 48)
+LARGE = (1, 80, 41, 48)
 MOVES: dict[str, tuple[Op, int]] = {
     "concat": (Concat(3, (0, 2)), 2),
     "concat-rows": (Concat(1, (0, 1)), 2),
     "upsample": (Upsample((2, 2)), 1),
     "max_pool": (MaxPool((5, 5), (1, 1), (2, 2, 2, 2)), 1),
     "transpose": (Transpose((0, 3, 1, 2)), 1),
-    "slice": (Slice((0, 1, 0, 3), (1, 40, 41, 48), (1, 1, 1, 1)), 1),
+    "slice": (Slice((0, 1, 0, 3), (1, 80, 41, 48), (1, 1, 1, 1)), 1),
     "pad": (Pad((0, 1, 2, 0), (0, 0, 3, 1), 0), 1),
-    "reshape": (Reshape((1, 1640, 48)), 1),
-    "expand": (Expand((3, 40, 41, 48), False), 1),
+    "reshape": (Reshape((1, 3280, 48)), 1),
+    "expand": (Expand((3, 80, 41, 48), False), 1),
     "mean-rows": (Mean((1, 2), False), 1),
     "mean-channels": (Mean((3,), False), 1),
     "add": (Add((0, 1)), 2),
