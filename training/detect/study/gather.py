@@ -87,17 +87,18 @@ def _on_photograph(job: Job, out: Path, photograph: str) -> tuple[Evaluation, di
 def changed_counts(job: Job, out: Path) -> dict[int, tuple[CountReport, CountReport]]:
     """bits -> (on true inputs, end to end): counts on validation images that rounding a float job's weights changes."""
     kept = out / job.name / "counts.pt"
-    if not kept.exists():
+    found: dict[int, Any] = checkpoint.load(kept) if kept.exists() else {}
+    left = [bits for bits in CONVERTED_BITS if bits not in found]
+    if left:
         model = fold(load_stage(out / job.name / FLOAT))
         config = job.config
         samples = letterboxed(read_split(out / "data" / job.data, "val", config.classes), config.width, config.height)
-        found = {}
-        for bits in CONVERTED_BITS:
+        for bits in left:  # a minute each: what is there is kept
             rounded = quantise(model, bits)
             reports = [compare_counts(model, rounded, _batches(samples, config), free) for free in (False, True)]
             found[bits] = [[(n.neuron, n.counts, n.changed, n.largest) for n in r.neurons] for r in reports]
-        checkpoint.save(kept, found)
-    return {bits: _reports(*rows) for bits, rows in checkpoint.load(kept).items()}
+            checkpoint.save(kept, found)
+    return {bits: _reports(*found[bits]) for bits in CONVERTED_BITS}
 
 
 def _batches(samples: list[AnySample], config: Config) -> Iterable[torch.Tensor]:
