@@ -44,7 +44,7 @@ CACHE = Path(__file__).parent.parent / "build" / "bench"
 DATA = Path(pyspike.__file__).parent / "data"
 SIZE, CLASSES, UNIFORM = 320, 80, 0.49
 MOST = 0.95  # share of non-zero counts that no neuron exceeds
-VERSION = 1  # of what is built; part of every folder's name
+VERSION = 2  # of what is built; part of every folder's name
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,9 @@ def demo() -> Network:
 
 @functools.cache
 def _on_grid(bits: int, rates: tuple[float, ...], size: int) -> nn.Module:
-    """The folded network with the weights that `bits` bits can hold, and biases on the grid common to all."""
+    """The folded network (SepRepConv factored) with the weights that `bits` bits can hold, biases on one grid."""
     module, _, _ = float_network(rates, size)
-    folded = spiking.fold(torch.load(module, weights_only=False))
+    folded = spiking.fold(torch.load(module, weights_only=False), factor="auto")
     quantised = spiking.quantise(folded, bits)
     for name, layer in quantised.named_modules():
         if isinstance(layer, spiking.QuantConv2d):
