@@ -114,7 +114,7 @@ class QuantisedSynapse(nn.Module):
         digest = hashlib.blake2b(repr(numbers).encode(), digest_size=16)
         for values in (self.weight, self.bias):
             if values is not None:
-                digest.update(values.detach().cpu().contiguous().view(torch.uint8).numpy())
+                digest.update(values.detach().cpu().flatten().view(torch.uint8).numpy())
         return digest.digest()
 
     def on_grid(self) -> tuple[Tensor, Tensor | None]:

@@ -259,3 +259,13 @@ def test_state_restores_training_exactly() -> None:
     for _ in range(4):
         assert torch.equal(first(x), second(x))
         assert torch.equal(first._exponents, second._exponents)
+
+
+def test_bakes_weights_in_any_memory_format() -> None:
+    """1x1 weights in channels_last are contiguous in name alone: their strides forbid a view as bytes."""
+    layer = QuantConv2d(8, 4, 1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layer.bake()
+    expected = QuantConv2d(8, 4, 1)
+    expected.load_state_dict(layer.state_dict())
+    expected.bake()
+    assert torch.equal(layer.on_grid()[0], expected.on_grid()[0])
