@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyspike.nn.compare import CountChange, CountReport, compare_counts
+from pyspike.nn.correct import correct_biases
 from pyspike.nn.fold import fold
 from pyspike.nn.neuron import IntegerLIF
 from pyspike.nn.qat import QuantConv2d, QuantLinear, quantise
@@ -22,6 +23,7 @@ __all__ = [
     "SpikeStatistics",
     "SyncBatchNorm2d",
     "compare_counts",
+    "correct_biases",
     "export_onnx",
     "fanouts",
     "float_exactness",
