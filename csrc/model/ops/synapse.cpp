@@ -1,6 +1,7 @@
 #include "model/ops/synapse.hpp"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 namespace spk {
@@ -24,18 +25,32 @@ Weights weights_of(const Array& array, bool depthwise) {
 }
 
 // Sums of the positive and of the negative weights of each output channel.
-struct Sums {
-    std::vector<std::int64_t> positive, negative;
-
+class Sums {
+  public:
     explicit Sums(std::int32_t channels) : positive(channels), negative(channels) {}
 
-    void add_rows(const std::int8_t* row, std::int64_t rows, std::int64_t width, std::int64_t first,
-                  std::int64_t used) {
-        for (; rows > 0; --rows, row += width) {
+    std::vector<std::int64_t> positive, negative;
+
+    // Adds rows of `columns` weights, one each `stride` bytes; the first `used` weights are those of the channels from
+    // `first` on, the rest fills up.
+    template <int columns>
+    void add(const std::int8_t* weights, std::int64_t rows, std::int64_t stride, std::int64_t first,
+             std::int64_t used) {
+        for (std::int64_t row = 0; row < rows;) {
+            // Every byte of a model comes by here. No branch depends on a weight and this many fit 16 bits, so that
+            // compilers make vectors of the loop.
+            const std::int64_t end = std::min(rows, row + 256);
+            std::array<std::int16_t, columns> total{}, below{};
+            for (; row < end; ++row) {
+                for (int i = 0; i < columns; ++i) {
+                    const std::int16_t w = weights[row * stride + i];
+                    total[i] = static_cast<std::int16_t>(total[i] + w);
+                    below[i] = static_cast<std::int16_t>(below[i] + (w & (w >> 15)));
+                }
+            }
             for (std::int64_t i = 0; i < used; ++i) {
-                const std::int64_t w = row[i];
-                positive[first + i] += std::max<std::int64_t>(w, 0);
-                negative[first + i] += std::min<std::int64_t>(w, 0);
+                positive[first + i] += total[i] - below[i];
+                negative[first + i] += below[i];
             }
         }
     }
@@ -44,18 +59,19 @@ struct Sums {
 Sums sum_weights(const Synapse& synapse) {
     const Weights& w = synapse.weight;
     Sums sums(synapse.out_channels);
-    const std::int8_t* at = w.data;
-    const std::int64_t taps = std::int64_t{w.kh} * w.kw;
-    if (w.depthwise) {
-        sums.add_rows(at, taps, (std::int64_t{w.groups} + 15) / 16 * 16, 0, w.groups);
-        return sums;
+    const std::int64_t taps = std::int64_t{w.kh} * w.kw, rows = taps * w.inputs;
+    const std::int64_t channels = w.depthwise ? w.groups : 0, padded = (channels + 15) / 16 * 16;
+    for (std::int64_t c = 0; c < channels; c += 16) {
+        sums.add<16>(w.data + c, taps, padded, c, std::min<std::int64_t>(channels - c, 16));
     }
+    if (w.depthwise) return sums;
+    const std::int8_t* slab = w.data;
     for (std::int64_t group = 0; group < w.groups; ++group) {
-        for (std::int64_t start = 0, width; start < w.outputs; start += width) {
-            const std::int64_t left = w.outputs - start;
+        for (std::int64_t start = 0, width; start < w.outputs; start += width, slab += rows * width) {
+            const std::int64_t left = w.outputs - start, first = group * w.outputs + start;
             width = left >= 64 ? 64 : left >= 32 ? 32 : 16;
-            sums.add_rows(at, taps * w.inputs, width, group * w.outputs + start, std::min(left, width));
-            at += taps * w.inputs * width;
+            const auto add = width == 64 ? &Sums::add<64> : width == 32 ? &Sums::add<32> : &Sums::add<16>;
+            (sums.*add)(slab, rows, width, first, std::min(left, width));
         }
     }
     return sums;
