@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyspike import _native
+from pyspike._load import copy_of, image_in
 from pyspike.errors import BudgetError, BusyError, ModelFormatError, RangeError, ShapeError
 
 if TYPE_CHECKING:
@@ -147,23 +148,18 @@ class Model:
         model image.
         """
         if isinstance(source, (bytes, bytearray, memoryview)):
-            return cls._open(source, False)
+            return cls._open(copy_of(source))
         path = Path(source)
-        if path.is_dir():
-            raise ModelFormatError(f"{path} is a directory, expected a model image (.spk)")
+        image = image_in(path, mmap)
         try:
-            if not mmap:
-                return cls._open(path.read_bytes(), False)
-            with path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size == 0:
-                    return cls._open(b"", False)
-                return cls._open(mapping.mmap(file.fileno(), 0, access=mapping.ACCESS_READ), True)
+            return cls._open(image)
         except ModelFormatError as error:
             raise ModelFormatError(f"{path}: {error}") from error
 
     @classmethod
-    def _open(cls, data: bytes | bytearray | memoryview | mapping.mmap, in_place: bool) -> Model:
-        return cls(_native.Model.open(data, in_place), bytes(data[32:64]))
+    def _open(cls, image: memoryview | mapping.mmap) -> Model:
+        """Of bytes that nobody else changes, at an address that is a multiple of 64."""
+        return cls(_native.Model.open(image), bytes(image[32:64]))
 
     @property
     def timesteps(self) -> int:

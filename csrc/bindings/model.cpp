@@ -1,5 +1,3 @@
-#include <cstring>
-
 #include "bindings/bindings.hpp"
 #include "model/ops/rules.hpp"
 #include "model/program.hpp"
@@ -8,30 +6,27 @@
 namespace spk::bindings {
 namespace {
 
-// Opens the image in `buffer`, in place where `map` and its address allow, else in a copy.
-std::shared_ptr<ModelHandle> open_model(const py::buffer& buffer, bool map) {
+// Opens the image in `buffer` where it lies: memory that stays as it is for as long as the handle lives.
+std::shared_ptr<ModelHandle> open_model(const py::buffer& buffer) {
     auto handle = std::make_shared<ModelHandle>();
-    handle->view = std::make_unique<py::buffer_info>(buffer.request());
-    if (handle->view->ndim != 1 || handle->view->itemsize != 1 || handle->view->strides[0] != 1) {
+    handle->image = buffer.request();
+    const py::buffer_info& image = handle->image;
+    if (image.ndim != 1 || image.itemsize != 1 || image.strides[0] != 1) {
         raise_error("ModelFormatError", "expected the bytes of a model image, found another kind of buffer");
-    }
-    auto* data = static_cast<std::byte*>(handle->view->ptr);
-    std::span<std::byte> bytes{data, static_cast<std::size_t>(handle->view->size)};
-    if (map && reinterpret_cast<std::uintptr_t>(data) % 64 == 0) {
-        handle->mapped = buffer;
-    } else {
-        handle->copy = AlignedBytes(bytes.size());
-        if (!bytes.empty()) std::memcpy(handle->copy.span().data(), data, bytes.size());
-        handle->view.reset();
-        bytes = handle->copy.span();
     }
     Status status;
     {
         const py::gil_scoped_release release;
-        status = Model::open(bytes, &handle->model);
+        const auto* data = static_cast<const std::byte*>(image.ptr);
+        status = Model::open({data, static_cast<std::size_t>(image.size)}, &handle->model);
     }
     check(status);
     return handle;
+}
+
+py::buffer_info bytes_of(const AlignedBytes& memory) {
+    const auto bytes = memory.span();
+    return {reinterpret_cast<std::uint8_t*>(bytes.data()), static_cast<py::ssize_t>(bytes.size())};
 }
 
 py::tuple tuple_of(const Shape& shape) {
@@ -93,8 +88,11 @@ py::list operator_list(const Program& program) {
 
 void bind_model(py::module_& module) {
     using Handle = std::shared_ptr<ModelHandle>;
+    py::class_<AlignedBytes>(module, "Memory", py::buffer_protocol())
+        .def(py::init<std::size_t>(), py::arg("size"))
+        .def_buffer([](const AlignedBytes& self) { return bytes_of(self); });
     py::class_<ModelHandle, Handle>(module, "Model")
-        .def_static("open", &open_model, py::arg("image"), py::arg("map"))
+        .def_static("open", &open_model, py::arg("image"))
         .def_property_readonly("inputs", [](const ModelHandle& self) { return port_list(self.model.inputs()); })
         .def_property_readonly("outputs", [](const ModelHandle& self) { return port_list(self.model.outputs()); })
         .def_property_readonly("operators", [](const ModelHandle& self) { return operator_list(self.model.program()); })

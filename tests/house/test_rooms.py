@@ -19,6 +19,7 @@ ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "_foreign": {"errors"},
     "_files": set(),
+    "_load": {"errors", "_native"},
     "quantise": {"errors"},
     "packing": {"errors"},
     "graph": {"errors"},
@@ -29,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "compiler": {"errors", "graph", "ops", "image", "memory", "quantise"},
     "nn": {"errors", "graph", "ops", "quantise", "reference", "_files"},
     "models": {"errors", "graph", "nn", "_files"},
-    "runtime": {"errors", "_native"},
+    "runtime": {"errors", "_load", "_native"},
     "latency": {"errors", "runtime"},
     "chip": {"errors", "graph", "ops", "image", "reference", "_simulator", "_files"},
     "verify": {"errors", "graph", "ops", "image", "reference"},
@@ -155,7 +156,7 @@ def _header_is_known(header: str, folder: str) -> bool:
         }
     if header in INTRINSICS:
         return folder in ("kernels", "runtime", "model")  # the reader hashes with them
-    return folder == "bindings" and header.startswith("pybind11/")
+    return folder == "bindings" and (header.startswith("pybind11/") or header == "sys/mman.h")  # huge pages
 
 
 CXX = files_of("csrc", ".hpp", ".h", ".cpp", ".inc")
