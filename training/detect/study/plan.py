@@ -69,25 +69,36 @@ def crowns() -> Config:
     )
 
 
+def _rounded(seed: int) -> list[Job]:
+    """A float network's weights rounded as they are, and trained on as integers."""
+    parent, c = f"neurons/D=4/{seed}", replace(cells(seed), select_every=INTEGER_STEPS)
+    jobs = [
+        Job("converted", f"{bits} bits", seed, "cells", replace(c, bits=bits), parent, converted=True)
+        for bits in CONVERTED_BITS
+    ]
+    for bits in BITS:
+        # the penalty's weight shrinks to nothing under a target that is always met
+        exact = replace(c, steps=(STEPS, 0, INTEGER_STEPS), bits=bits, densities=(1.0,), penalty=1e-3)
+        jobs.append(Job("integer", f"{bits} bits", seed, "cells", exact, parent))
+    return jobs
+
+
+def _sparser(seed: int) -> list[Job]:
+    """A float network trained on towards each density, and freely: what further training brings by itself."""
+    parent = f"neurons/D=4/{seed}"
+    c = replace(cells(seed), select_every=INTEGER_STEPS, steps=(STEPS, RATE_STEPS, 0))
+    jobs = [Job("rate", f"{d:g}", seed, "cells", replace(c, densities=(d,)), parent) for d in DENSITIES]
+    return [*jobs, Job("rate", "free", seed, "cells", replace(c, densities=(1.0,), penalty=1e-3), parent)]
+
+
 def plan() -> list[Job]:
-    """All jobs. A parent stands before its children."""
+    """All jobs. A parent stands before its children, and what takes long or only narrows intervals at the end."""
+    first, *others = SEEDS
     short = [n for n in NEURONS if n not in LONG]
     jobs = [_float("neurons", n, seed, "cells", cells(seed)) for seed in SEEDS for n in short]
     for fold in FOLDS:
         jobs += [_float("crowns", n, fold, f"crowns/fold{fold}", crowns()) for n in ("D=4", "ANN")]
-    for seed in SEEDS:
-        parent = f"neurons/D=4/{seed}"
-        c = replace(cells(seed), select_every=INTEGER_STEPS)
-        for bits in CONVERTED_BITS:
-            jobs.append(Job("converted", f"{bits} bits", seed, "cells", replace(c, bits=bits), parent, converted=True))
-        for bits in BITS:
-            # the penalty's weight shrinks to nothing under a target that is always met
-            exact = replace(c, steps=(STEPS, 0, INTEGER_STEPS), bits=bits, densities=(1.0,), penalty=1e-3)
-            jobs.append(Job("integer", f"{bits} bits", seed, "cells", exact, parent))
-        for density in DENSITIES:
-            sparse = replace(c, steps=(STEPS, RATE_STEPS, 0), densities=(density,))
-            jobs.append(Job("rate", f"{density:g}", seed, "cells", sparse, parent))
-        # what further training brings by itself, to hold the two above against
-        jobs.append(Job("rate", "free", seed, "cells", replace(sparse, densities=(1.0,), penalty=1e-3), parent))
+    jobs += [job for seed in SEEDS for job in _rounded(seed)]
+    jobs += _sparser(first)
     jobs += [_float("neurons", n, seed, "cells", cells(seed)) for seed in SEEDS for n in LONG]
-    return jobs
+    return jobs + [job for seed in others for job in _sparser(seed)]
