@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/weight_sums.hpp"
+
 namespace spk {
 
 const Synapse& synapse_of(const Op& op) {
@@ -84,7 +86,8 @@ std::vector<KernelRun> plan_runs(const SynapseShape& shape, const EventGeometry&
     return runs;
 }
 
-// Sums of the positive and of the negative weights of some runs, for every output (padding counts as outputs).
+// Sums of the positive weights and of the negative ones without their sign, of some runs, for every output (padding
+// counts as outputs).
 struct Sums {
     std::vector<std::int64_t> positive, negative;
 
@@ -165,13 +168,10 @@ class ChunkPlanner {
             for (std::int32_t kx = 0; kx < run.span; ++kx) {
                 const std::int64_t row_of_column = run.first_row + std::int64_t{kx} * plan_.shape.group_inputs;
                 const std::int8_t* row = weights.data + slab.first_weight + row_of_column * slab.width;
-                for (std::int32_t i = 0; i < channels; ++i) {
-                    for (std::int32_t o = 0; o < slab.width; ++o, ++row) {
-                        (*row > 0 ? sums.positive : sums.negative)[first + o] += *row > 0 ? *row : -*row;
-                    }
-                }
+                sum_weights(row, channels, slab.width, slab.width, &sums.positive[first], &sums.negative[first]);
             }
         }
+        for (std::int64_t& each : sums.negative) each = -each;
         return sums;
     }
 
@@ -228,7 +228,10 @@ std::int32_t rows_together(const GatherPlan& plan, const Weights& weights) {
     const Slab& last = plan.slabs.back();
     const std::int64_t end = last.first_weight + std::int64_t{shape.kh} * shape.kw * shape.group_inputs * last.width;
     std::int32_t greatest = 0;
-    for (std::int64_t i = 0; i < end; ++i) greatest = std::max(greatest, std::abs(std::int32_t{weights.data[i]}));
+    for (std::int64_t i = 0; i < end && greatest <= 63;) {
+        const std::int64_t stop = std::min<std::int64_t>(end, i + 4096);
+        for (; i < stop; ++i) greatest = std::max(greatest, std::abs(std::int32_t{weights.data[i]}));
+    }
     return greatest <= 15 ? 8 : greatest <= 31 ? 4 : greatest <= 63 ? 2 : 1;
 }
 

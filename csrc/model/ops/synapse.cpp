@@ -4,6 +4,8 @@
 #include <array>
 #include <vector>
 
+#include "model/weight_sums.hpp"
+
 namespace spk {
 namespace {
 
@@ -24,54 +26,42 @@ Weights weights_of(const Array& array, bool depthwise) {
     return weights;
 }
 
-// Sums of the positive and of the negative weights of each output channel.
-class Sums {
-  public:
-    explicit Sums(std::int32_t channels) : positive(channels), negative(channels) {}
+// Of the next slab where so many outputs are left.
+std::int64_t slab_width(std::int64_t left) { return left >= 64 ? 64 : left >= 32 ? 32 : 16; }
 
+// Sums of the positive and of the negative weights of each output channel.
+struct Sums {
     std::vector<std::int64_t> positive, negative;
 
-    // Adds rows of `columns` weights, one each `stride` bytes; the first `used` weights are those of the channels from
-    // `first` on, the rest fills up.
-    template <int columns>
-    void add(const std::int8_t* weights, std::int64_t rows, std::int64_t stride, std::int64_t first,
+    explicit Sums(std::int32_t channels) : positive(channels), negative(channels) {}
+
+    // Rows of a slab of which the first `used` columns are the channels from `first` on; the others fill it up.
+    void add(const std::int8_t* slab, std::int64_t rows, std::int64_t columns, std::int64_t stride, std::int64_t first,
              std::int64_t used) {
-        for (std::int64_t row = 0; row < rows;) {
-            // Every byte of a model comes by here. No branch depends on a weight and this many fit 16 bits, so that
-            // compilers make vectors of the loop.
-            const std::int64_t end = std::min(rows, row + 256);
-            std::array<std::int16_t, columns> total{}, below{};
-            for (; row < end; ++row) {
-                for (int i = 0; i < columns; ++i) {
-                    const std::int16_t w = weights[row * stride + i];
-                    total[i] = static_cast<std::int16_t>(total[i] + w);
-                    below[i] = static_cast<std::int16_t>(below[i] + (w & (w >> 15)));
-                }
-            }
-            for (std::int64_t i = 0; i < used; ++i) {
-                positive[first + i] += total[i] - below[i];
-                negative[first + i] += below[i];
-            }
-        }
+        std::array<std::int64_t, 64> plus{}, minus{};
+        sum_weights(slab, rows, columns, stride, plus.data(), minus.data());
+        std::copy_n(plus.begin(), used, positive.begin() + first);
+        std::copy_n(minus.begin(), used, negative.begin() + first);
     }
 };
 
-Sums sum_weights(const Synapse& synapse) {
+Sums sums_of(const Synapse& synapse) {
     const Weights& w = synapse.weight;
     Sums sums(synapse.out_channels);
     const std::int64_t taps = std::int64_t{w.kh} * w.kw, rows = taps * w.inputs;
-    const std::int64_t channels = w.depthwise ? w.groups : 0, padded = (channels + 15) / 16 * 16;
-    for (std::int64_t c = 0; c < channels; c += 16) {
-        sums.add<16>(w.data + c, taps, padded, c, std::min<std::int64_t>(channels - c, 16));
+    if (w.depthwise) {
+        const std::int64_t channels = w.groups, stride = (channels + 15) / 16 * 16;
+        for (std::int64_t c = 0, width; c < channels; c += width) {
+            width = slab_width(stride - c);
+            sums.add(w.data + c, taps, width, stride, c, std::min(channels - c, width));
+        }
+        return sums;
     }
-    if (w.depthwise) return sums;
     const std::int8_t* slab = w.data;
     for (std::int64_t group = 0; group < w.groups; ++group) {
         for (std::int64_t start = 0, width; start < w.outputs; start += width, slab += rows * width) {
-            const std::int64_t left = w.outputs - start, first = group * w.outputs + start;
-            width = left >= 64 ? 64 : left >= 32 ? 32 : 16;
-            const auto add = width == 64 ? &Sums::add<64> : width == 32 ? &Sums::add<32> : &Sums::add<16>;
-            (sums.*add)(slab, rows, width, first, std::min(left, width));
+            width = slab_width(w.outputs - start);
+            sums.add(slab, rows, width, width, group * w.outputs + start, std::min(w.outputs - start, width));
         }
     }
     return sums;
@@ -79,7 +69,7 @@ Sums sum_weights(const Synapse& synapse) {
 
 Status infer_range(OpReader& op, const Synapse& synapse) {
     const std::int64_t lo = std::min<std::int64_t>(op.x().lo, 0), hi = std::max<std::int64_t>(op.x().hi, 0);
-    const Sums sums = sum_weights(synapse);
+    const Sums sums = sums_of(synapse);
     op.out.lo = std::numeric_limits<std::int64_t>::max();
     op.out.hi = std::numeric_limits<std::int64_t>::min();
     for (std::int32_t o = 0; o < synapse.out_channels; ++o) {
