@@ -21,7 +21,7 @@ namespace spk::bindings {
 
 namespace py = pybind11;
 
-// Heap memory aligned to 64 bytes, not initialised. From 1 MiB on it is whole huge pages where the system has them: a
+// Heap memory aligned to 64 bytes, not initialised. From 4 MiB on it is whole huge pages where the system has them: a
 // model of 35 MB is there after 17 page faults in place of 8,500, which take longer than reading it from the file
 // cache.
 class AlignedBytes {

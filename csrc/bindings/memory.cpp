@@ -14,7 +14,7 @@ constexpr std::size_t kHugePage = std::size_t{1} << 21;
 }  // namespace
 
 AlignedBytes::AlignedBytes(std::size_t size) : size_(size) {
-    const bool large = size >= kHugePage / 2;
+    const bool large = size >= 2 * kHugePage;
     const std::size_t page = large ? kHugePage : 64;
     if (size > SIZE_MAX - page) throw std::bad_alloc();
     const std::size_t room = std::max<std::size_t>(1, (size + page - 1) / page) * page;
