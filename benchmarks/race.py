@@ -224,6 +224,11 @@ def energy() -> str:
         return f"energy: {error}"
 
 
+def _without_folder(argument: str) -> str:
+    """Where files lie is nobody else's business."""
+    return Path(argument).name if "/" in argument else argument
+
+
 def main() -> int:
     """Race, print, and write where asked to."""
     from benchmarks import crossover, race_report
@@ -262,7 +267,8 @@ def main() -> int:
                 print(race_report.as_text(races[-1], arguments.layers), flush=True)
     print(race_report.goals_text(races))
     if arguments.write:
-        race_report.write(races, "python -m benchmarks.race " + " ".join(sys.argv[1:]))
+        command = ["python -m benchmarks.race", *(_without_folder(each) for each in sys.argv[1:])]
+        race_report.write(races, " ".join(command))
     return 0
 
 
