@@ -170,6 +170,35 @@ struct FinishArgs {
     const std::int32_t* biases;
 };
 
+// Where two arrays differ: four bytes at a time, from byte `first` to byte `end`; `end` is 0 where they are the same.
+struct CompareArgs {
+    const void* a;
+    const void* b;
+    std::size_t bytes;        // below 2^31
+    std::int32_t first, end;  // out
+};
+
+// What counts gained and lost: more[i] = max(now[i] - then[i], 0), fewer[i] = max(then[i] - now[i], 0)
+struct DifferArgs {
+    const std::uint8_t* now;
+    const std::uint8_t* then;
+    std::uint8_t* more;
+    std::uint8_t* fewer;
+    std::size_t count;
+    std::uint64_t rose, fell, nonzero;  // out: how many did; how many are not 0 now
+};
+
+// out[pixel][o] += acc[pixel][o] << shift[o], or -= where `negate`
+struct AdjustArgs {
+    const acc_t* acc;
+    std::size_t acc_step;
+    void* out;  // acc_t or uint8_t, whose sums wrap modulo 2^8
+    std::size_t out_step;
+    std::size_t pixels, channels;
+    const std::int32_t* shifts;
+    bool negate;
+};
+
 // Masks of a block of 16 channels of one input row: 16 lanes of 16 bits for each column and plane, ones where the bit
 // is set.
 struct MaskArgs {

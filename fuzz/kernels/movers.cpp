@@ -45,6 +45,41 @@ void finish(Draw& draw, FinishArgs& args) {
     args.biases = potentials(draw, "biases", args.channels);
 }
 
+void compare(Draw& draw, CompareArgs& args) {
+    args.bytes = draw.size(0, 4 * kMany, kTypical);
+    const auto* a = draw.array<std::uint8_t>("a", args.bytes);
+    auto* b = draw.array<std::uint8_t>("b", args.bytes);
+    if (args.bytes != 0) std::memcpy(b, a, args.bytes);
+    const std::uint32_t density = draw.density();
+    const std::size_t first = draw.size(0, args.bytes, 0), end = draw.size(first, args.bytes, args.bytes);
+    for (std::size_t i = first; i < end; ++i) {
+        if (draw.happens(density)) b[i] = static_cast<std::uint8_t>(draw.bits());
+    }
+    args.a = a;
+    args.b = b;
+}
+
+void differ(Draw& draw, DifferArgs& args) {
+    args.count = draw.size(0, kMany, kTypical);
+    args.now = tensor<std::uint8_t>(draw, "now", args.count);
+    args.then = tensor<std::uint8_t>(draw, "then", args.count);
+    args.more = draw.output<std::uint8_t>("more", args.count);
+    args.fewer = draw.output<std::uint8_t>("fewer", args.count);
+}
+
+template <typename Out>
+void adjust(Draw& draw, AdjustArgs& args) {
+    args.pixels = draw.size(1, 8, 40);
+    args.channels = draw.size(1, 70, 64);
+    const std::size_t acc_lanes = args.channels + draw.size(0, 5, 0), out_lanes = args.channels + draw.size(0, 5, 0);
+    args.acc_step = acc_lanes * sizeof(acc_t);
+    args.out_step = out_lanes * sizeof(Out);
+    args.out = draw.output<Out>("out", args.pixels * out_lanes);
+    args.acc = reinterpret_cast<const acc_t*>(potentials(draw, "acc", args.pixels * acc_lanes));
+    args.shifts = draw.integers<std::int32_t>("shifts", args.channels, 0, draw.flag(true) ? 3 : 31);
+    args.negate = draw.flag(false);
+}
+
 enum class Rule { kSet, kGather };  // kGather: maxima and sums, which many inputs may meet in one output
 
 // Integers in rows: side by side, apart, or all the same one.
@@ -183,6 +218,10 @@ void draw_add_i32(Draw& draw, AddArgs& args) {
 using std::int16_t, std::int32_t, std::int8_t, std::uint8_t;
 SPK_DRAW(finish_i32, FinishArgs, finish<int32_t>)
 SPK_DRAW(finish_u8, FinishArgs, finish<uint8_t>)
+SPK_DRAW(compare, CompareArgs, compare)
+SPK_DRAW(differ, DifferArgs, differ)
+SPK_DRAW(adjust_i32, AdjustArgs, adjust<int32_t>)
+SPK_DRAW(adjust_u8, AdjustArgs, adjust<uint8_t>)
 SPK_COPY(copy_u8_u8, uint8_t, uint8_t, kSet)
 SPK_COPY(copy_u8_i32, uint8_t, int32_t, kSet)
 SPK_COPY(copy_i32_i32, int32_t, int32_t, kSet)

@@ -45,7 +45,7 @@ GROUPS = {
         kxord kxorq knotb knotw knotd knotq kortestb kortestw kortestd kortestq ktestb ktestw ktestd ktestq kshiftrb
         kshiftrw kshiftrd kshiftrq kshiftlb kshiftlw kshiftld kshiftlq kunpckbw kunpckwd kunpckdq pmovb2m pmovw2m
         pmovd2m pmovq2m pmovm2b pmovm2w pmovm2d pmovm2q""",
-    "additions": "add adc sub inc dec neg paddb paddw paddd paddq psubb psubw psubd psubq psadbw",
+    "additions": "add adc sub inc dec neg paddb paddw paddd paddq psubb psubusb psubw psubd psubq psadbw",
     "maxima, minima, absolute values": """
         pmaxsb pmaxsw pmaxsd pmaxub pmaxuw pmaxud pminsb pminsw pminsd pminub pminuw pminud pabsb pabsw pabsd
         pmaxsq pmaxuq pminsq pminuq pabsq""",

@@ -28,7 +28,7 @@ GROUPS = {
         tbl tbx zip1 zip2 uzp1 uzp2 trn1 trn2 ext rev rev16 rev32 rev64 extr bfi bfxil ubfiz ubfx sbfiz sbfx""",
     "additions": """
         add adds sub subs neg negs adc sbc addp addv saddw saddw2 uaddw uaddw2 saddl saddl2 uaddl uaddl2 ssubw ssubw2
-        usubw usubw2 ssubl ssubl2 usubl usubl2 saddlp uaddlp sadalp uadalp saddlv uaddlv""",
+        uqsub usubw usubw2 ssubl ssubl2 usubl usubl2 saddlp uaddlp sadalp uadalp saddlv uaddlv""",
     "maxima, minima, absolute values": """
         smax smin umax umin smaxp sminp umaxp uminp smaxv sminv umaxv uminv abs""",
     "comparisons": "cmp cmn tst cmeq cmgt cmge cmlt cmle cmhi cmhs cmtst",
