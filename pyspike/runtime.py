@@ -35,6 +35,7 @@ __all__ = [
     "LayerProfile", "MemoryPlan", "Model", "Profile", "Runtime", "RuntimeState", "TensorInfo", "available_isas",
 ]  # fmt: skip
 
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview
 Inputs = ArrayLike | Mapping[str, ArrayLike]
 Arrays = dict[str, NDArray[Any]]
 
@@ -140,7 +141,7 @@ class Model:
         self.metadata: dict[str, Any] = _read_metadata(native.metadata)
 
     @classmethod
-    def load(cls, source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, mmap: bool = False) -> Model:
+    def load(cls, source: Source, *, mmap: bool = False) -> Model:
         """The model in the file `source`, or in its bytes; every byte is verified first.
 
         The image is copied into memory. `mmap` uses a file where it lies instead, without a copy; it must then not
@@ -176,15 +177,16 @@ class Model:
         """The digest of the image (of all its bytes from 64 on), in hexadecimal digits."""
         return self._digest.hex()
 
-    def memory(self, threads: int = 1, isa: str | None = None) -> MemoryPlan:
+    def memory(self, threads: int = 1, isa: str | None = None, incremental: bool = False) -> MemoryPlan:
         """What a runtime of this model needs, in bytes; nothing is allocated."""
-        return MemoryPlan(*self._native.memory(_checked_threads(threads), _checked_isa(isa)))
+        return MemoryPlan(*self._native.memory(_checked_threads(threads), _checked_isa(isa), bool(incremental)))
 
-    def runtime(self, threads: int = 1, isa: str | None = None) -> Runtime:
+    def runtime(self, threads: int = 1, isa: str | None = None, incremental: bool = False) -> Runtime:
         """A runtime of its own memory. `isa` names an instruction set of `available_isas`; without it the environment
-        variable PYSPIKE_ISA does, or the best is taken. Results depend on neither.
+        variable PYSPIKE_ISA does, or the best is taken. `incremental`: for frames that differ little, each run goes on
+        from the one before it (see `Runtime`). Results depend on none of them.
         """
-        return Runtime(self, threads, isa)
+        return Runtime(self, threads, isa, incremental)
 
     def latency_bound(self, threads: int = 1, isa: str | None = None, **options: Any) -> LatencyBound:
         """A bound on the time of a run, a + b x events, measured here and now: `pyspike.latency.latency_bound`."""
@@ -207,19 +209,22 @@ class Runtime:
     `max_events` is a budget of events: non-zero integers that synapses read, over all layers and timesteps, as
     `Profile.events` counts them. Before a layer would exceed it `BudgetError` is raised, so the time spent is bounded
     (`Model.latency_bound`). Without a budget nothing is counted.
+
+    An incremental runtime computes again only what changed since the run before, with the same results; profiles and
+    budgets count what is done. It takes more memory (`Model.memory`), and models of one timestep without membranes
+    alone: `UnsupportedOpError` for others. A run that `max_events` stopped, `step` and `reset` forget the run before.
     """
 
-    def __init__(self, model: Model, threads: int = 1, isa: str | None = None) -> None:
+    def __init__(self, model: Model, threads: int = 1, isa: str | None = None, incremental: bool = False) -> None:
         self.model = model
-        self._native = _native.Runtime(model._native, _checked_threads(threads), _checked_isa(isa))
+        options = _checked_threads(threads), _checked_isa(isa), bool(incremental)
+        self._native = _native.Runtime(model._native, *options)
         self._lock = threading.Lock()
 
     @classmethod
-    def load(
-        cls, source: str | os.PathLike[str] | bytes | bytearray | memoryview, threads: int = 1, isa: str | None = None
-    ) -> Runtime:
+    def load(cls, source: Source, threads: int = 1, isa: str | None = None, incremental: bool = False) -> Runtime:
         """The runtime of the model in `source`; see `Model.load` and `Model.runtime`."""
-        return Model.load(source).runtime(threads, isa)
+        return Model.load(source).runtime(threads, isa, incremental)
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:

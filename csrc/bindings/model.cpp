@@ -105,11 +105,11 @@ void bind_model(py::module_& module) {
                                })
         .def(
             "memory",
-            [](const ModelHandle& self, std::uint32_t threads, const std::string& isa) {
-                const MemoryPlan plan = Runtime::memory(self.model, {threads, isa});
+            [](const ModelHandle& self, std::uint32_t threads, const std::string& isa, bool incremental) {
+                const MemoryPlan plan = Runtime::memory(self.model, {threads, isa, incremental});
                 return py::make_tuple(plan.weights, plan.arena, plan.scratch, plan.state);
             },
-            py::arg("threads"), py::arg("isa"));
+            py::arg("threads"), py::arg("isa"), py::arg("incremental") = false);
 }
 
 }  // namespace spk::bindings

@@ -36,10 +36,10 @@ struct Buffers {
     }
 };
 
-std::shared_ptr<RuntimeHandle> create(std::shared_ptr<ModelHandle> model, std::uint32_t threads,
-                                      const std::string& isa) {
+std::shared_ptr<RuntimeHandle> create(std::shared_ptr<ModelHandle> model, std::uint32_t threads, const std::string& isa,
+                                      bool incremental) {
     auto handle = std::make_shared<RuntimeHandle>();
-    const Options options{threads, isa};
+    const Options options{threads, isa, incremental};
     Status status;
     {
         const py::gil_scoped_release release;
@@ -130,7 +130,7 @@ void set_state(RuntimeHandle& self, const std::string& state) {
 
 void bind_runtime(py::module_& module) {
     py::class_<RuntimeHandle, std::shared_ptr<RuntimeHandle>>(module, "Runtime")
-        .def(py::init(&create), py::arg("model"), py::arg("threads"), py::arg("isa"))
+        .def(py::init(&create), py::arg("model"), py::arg("threads"), py::arg("isa"), py::arg("incremental") = false)
         .def_property_readonly("isa", [](const RuntimeHandle& self) { return std::string(self.runtime.isa()); })
         .def_property_readonly("threads", [](const RuntimeHandle& self) { return self.runtime.threads(); })
         .def_property_readonly("timestep", [](const RuntimeHandle& self) { return self.runtime.timestep(); })

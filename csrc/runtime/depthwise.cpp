@@ -259,14 +259,11 @@ kernels::DepthwiseRowArgs row_args(const Context& context, const Op& op, const D
     args.taps = static_cast<std::size_t>(shape.kw);
     args.weight_step = weight_row(shape);
     args.column_step = static_cast<std::ptrdiff_t>(element_bytes(in)) * shape.channels;
-    args.first = -shape.left;
     args.stride = shape.stride_x;
     args.dilation = shape.dilation_x;
     args.width = shape.width;
     args.pixel_step = args.column_step * args.stride;
     args.tap_step = args.column_step * args.dilation;
-    args.first_step = args.column_step * args.first;
-    args.pixels = static_cast<std::size_t>(shape.out_width);
     args.channels = static_cast<std::size_t>(std::min(kRowBlock, shape.outputs - channel));
     args.planes = plan.planes;
     args.out_step = shape.outputs * element_bytes(out);
@@ -294,6 +291,12 @@ void run_rows(Context& context, const Op& op, const DepthwisePlan& plan) {
         args.rows = rows;
         args.weights = row_weights;
         for (std::int32_t row = first; row < std::min(first + kRowBand, shape.out_height); ++row) {
+            Columns columns{0, shape.out_width};
+            if (context.region != nullptr) columns = context.region->outputs[image * shape.out_height + row];
+            if (columns.empty()) continue;
+            args.first = std::ptrdiff_t{columns.first} * shape.stride_x - shape.left;
+            args.first_step = args.column_step * args.first;
+            args.pixels = static_cast<std::size_t>(columns.end - columns.first);
             args.row_count = 0;
             for (std::int32_t ky = 0; ky < shape.kh; ++ky) {
                 const std::int32_t y = row * shape.stride_y - shape.top + ky * shape.dilation_y;
@@ -302,7 +305,7 @@ void run_rows(Context& context, const Op& op, const DepthwisePlan& plan) {
                 rows[args.row_count] = context.data(in) + (position * shape.channels + channel) * element_bytes(in);
                 row_weights[args.row_count++] = weights + std::ptrdiff_t{ky} * shape.kw * args.weight_step + channel;
             }
-            const std::size_t position = (image * shape.out_height + row) * shape.out_width;
+            const std::size_t position = (image * shape.out_height + row) * shape.out_width + columns.first;
             args.out = context.data(out) + (position * shape.outputs + channel) * element_bytes(out);
             kernel(args);
         }

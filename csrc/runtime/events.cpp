@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "runtime/context.hpp"
 
@@ -64,13 +65,22 @@ void set_digits(std::int32_t hi, EventGeometry* geometry) {
 }
 
 void EventCache::require(const Context& context, std::int32_t tensor, const EventGeometry& geometry) {
-    if (tensor == tensor_ && geometry == geometry_) return;
-    tensor_ = tensor;
-    geometry_ = geometry;
     const TensorView& view = context.tensor(tensor);
+    if (tensor == tensor_ && context.data(view) == data_ && geometry == geometry_) return;
+    tensor_ = tensor;
+    data_ = context.data(view);
+    geometry_ = geometry;
     context.pool->run(static_cast<std::size_t>(geometry.rows), [&](std::size_t row, std::uint32_t) {
-        build_row(context, view, static_cast<std::int32_t>(row));
+        const Columns* inputs = context.region != nullptr ? context.region->inputs : nullptr;
+        const bool empty = inputs != nullptr && inputs[row].empty();
+        empty ? clear_row(static_cast<std::int32_t>(row)) : build_row(context, view, static_cast<std::int32_t>(row));
     });
+}
+
+void EventCache::clear_row(std::int32_t row) const {
+    const std::size_t lists = static_cast<std::size_t>(geometry_.segments) * geometry_.blocks();
+    std::memset(const_cast<std::uint32_t*>(offsets(row, 0, 0)), 0,
+                lists * geometry_.offset_count() * sizeof(std::uint32_t));
 }
 
 void EventCache::scan(const Context& context, const TensorView& tensor, kernels::ScanArgs& args) const {

@@ -77,10 +77,12 @@ class EventCache {
   private:
     void scan(const Context& context, const TensorView& tensor, kernels::ScanArgs& args) const;
     void build_row(const Context& context, const TensorView& tensor, std::int32_t row) const;
+    void clear_row(std::int32_t row) const;
 
     std::byte* memory_ = nullptr;
     EventGeometry geometry_;
     std::int32_t tensor_ = -1;
+    const std::byte* data_ = nullptr;  // where it lay: what it gained and lost lies elsewhere
 };
 
 }  // namespace spk

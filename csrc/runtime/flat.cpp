@@ -78,9 +78,11 @@ struct FlatTask {
     void add_panel(const Chunk& chunk, const Panel& panel, const Piece& piece) const;
     void finish() const;
 
-    std::int32_t outputs() const {
+    // Outputs of a row, from the segment's first on.
+    Columns outputs(std::int32_t row) const {
         const std::int32_t first = segment * plan.events.segment_outputs;
-        return std::min(plan.events.segment_outputs, plan.shape.out_width - first);
+        const Columns columns = plan.columns(context.region, segment, row, 1);
+        return {columns.first - first, columns.end - first};
     }
     std::uint16_t* events(std::size_t group_number) const {
         return reinterpret_cast<std::uint16_t*>(scratch) + group_number * kGroup;
@@ -227,19 +229,20 @@ void FlatTask::add_panel(const Chunk& chunk, const Panel& panel, const Piece& pi
 void FlatTask::run_chunk(const Chunk& chunk) const {
     const std::int32_t most = piece_outputs(plan.events);
     std::array<Piece, kPieces> pieces;
-    std::int32_t row = first_row, first = 0;
+    std::int32_t row = first_row;
+    Columns left = outputs(row);
     while (row < end_row) {
         std::size_t count = 0, groups = 0;
         while (row < end_row && count < kPieces) {
-            Piece piece{row, first, std::min(most, outputs() - first), 0, 0};
+            if (left.empty()) {
+                if (++row < end_row) left = outputs(row);
+                continue;
+            }
+            Piece piece{row, left.first, std::min(most, left.end - left.first), 0, 0};
             if (!schedule(chunk, groups, &piece)) break;
             groups += piece.groups;
             if (piece.groups != 0) pieces[count++] = piece;
-            first += piece.outputs;
-            if (first == outputs()) {
-                first = 0;
-                ++row;
-            }
+            left.first += piece.outputs;
         }
         if (count == 0) continue;
         for (std::size_t p = first_panel; p < end_panel; ++p) {
@@ -256,12 +259,14 @@ void FlatTask::finish() const {
         const std::size_t channel = static_cast<std::size_t>(slab.group) * plan.shape.group_outputs + slab.first;
         kernels::FinishArgs args{};
         args.acc_step = args.out_step = static_cast<std::size_t>(plan.shape.outputs) * sizeof(std::int32_t);
-        args.pixels = static_cast<std::size_t>(outputs());
         args.channels = static_cast<std::size_t>(panel.used);
         args.shifts = plan.grid.shifts.data() + channel;
         args.biases = plan.grid.biases.data() + channel;
         for (std::int32_t row = first_row; row < end_row; ++row) {
-            args.out = out(row, 0, panel);
+            const Columns columns = outputs(row);
+            if (columns.empty()) continue;
+            args.pixels = static_cast<std::size_t>(columns.end - columns.first);
+            args.out = out(row, columns.first, panel);
             args.acc = static_cast<const kernels::acc_t*>(args.out);
             context.kernels->finish_i32(args);
         }

@@ -24,11 +24,10 @@ struct Task {
     std::int32_t segment;
     std::int32_t first_row, rows;  // of the output, all images together
     std::byte* scratch;
+    Columns columns;  // of these rows
 
-    std::int32_t first_output() const { return segment * plan.events.segment_outputs; }
-    std::int32_t outputs() const {
-        return std::min(plan.events.segment_outputs, plan.shape.out_width - first_output());
-    }
+    std::int32_t first_output() const { return columns.first; }
+    std::int32_t outputs() const { return columns.end - columns.first; }
 
     // Accumulators lie in the output itself where it has room for all lanes.
     bool direct(const TensorView& out) const { return out.dtype == Dtype::kInt32 && slab.used == slab.width; }
@@ -135,7 +134,7 @@ void Task::look_row_up(const Chunk& chunk, std::int32_t row, const kernels::Gath
     args.acc = gather.acc;
     args.acc_step = gather.acc_step;
     args.pixels = gather.pixels;
-    args.first = -static_cast<std::ptrdiff_t>(shape.left) * shape.channels;
+    args.first = (static_cast<std::ptrdiff_t>(first_output()) * shape.stride_x - shape.left) * shape.channels;
     args.stride = static_cast<std::ptrdiff_t>(shape.stride_x) * shape.channels;
     args.span = static_cast<std::ptrdiff_t>(shape.kw) * shape.channels;
     args.width = row_bytes;
@@ -280,6 +279,19 @@ std::size_t gather_scratch(const SynapseShape& shape, const EventGeometry& event
     return align64(row * gather_band(shape, events));
 }
 
+Columns GatherPlan::columns(const Region* region, std::int32_t segment, std::int32_t first_row,
+                            std::int32_t rows) const {
+    const std::int32_t first = segment * events.segment_outputs;
+    const Columns all{first, std::min(first + events.segment_outputs, shape.out_width)};
+    if (region == nullptr) return all;
+    Columns found{all.end, all.first};
+    for (std::int32_t row = first_row; row < first_row + rows; ++row) {
+        if (region->outputs[row].empty()) continue;
+        found = {std::min(found.first, region->outputs[row].first), std::max(found.end, region->outputs[row].end)};
+    }
+    return {std::max(found.first, all.first), std::min(found.end, all.end)};
+}
+
 void run_gather(Context& context, const Op& op, const GatherPlan& plan) {
     if (!plan.looked_up()) context.events.require(context, op.inputs[0], plan.events);
     if (plan.kernel == GatherKernel::kFlat) return run_flat(context, op, plan);
@@ -288,15 +300,14 @@ void run_gather(Context& context, const Op& op, const GatherPlan& plan) {
     const std::size_t tasks_of_slab = static_cast<std::size_t>(bands) * plan.events.segments;
     context.pool->run(tasks_of_slab * plan.slabs.size(), [&](std::size_t item, std::uint32_t thread) {
         const std::size_t within = item % tasks_of_slab;
+        const auto segment = static_cast<std::int32_t>(within / bands);
         const auto first = static_cast<std::int32_t>(within % bands) * plan.band;
-        const Task task{context,
-                        op,
-                        plan,
-                        plan.slabs[item / tasks_of_slab],
-                        static_cast<std::int32_t>(within / bands),
-                        first,
-                        std::min(plan.band, rows - first),
-                        context.scratch(thread)};
+        const std::int32_t count = std::min(plan.band, rows - first);
+        const Columns columns = plan.columns(context.region, segment, first, count);
+        if (columns.empty()) return;
+        const Task task{context, op,    plan,  plan.slabs[item / tasks_of_slab],
+                        segment, first, count, context.scratch(thread),
+                        columns};
         task.run();
     });
 }

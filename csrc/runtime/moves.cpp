@@ -49,25 +49,45 @@ constexpr std::size_t kPiece = 65536;  // elements of one item of work: fewer ar
 
 }  // namespace
 
+bool is_plain_add(const Program& program, const Op& op) {
+    const TensorView& out = program.tensors[static_cast<std::size_t>(op.output)];
+    return std::holds_alternative<Add>(op.params) && out.dtype == Dtype::kInt32 &&
+           std::all_of(op.inputs.begin(), op.inputs.end(), [&](std::int32_t input) {
+               const TensorView& in = program.tensors[static_cast<std::size_t>(input)];
+               return in.dtype == Dtype::kInt32 && in.size == out.size;
+           });
+}
+
 void run(Context& context, const Op& op, const Add& add) {
     const TensorView &a = context.tensor(op.inputs[0]), &b = context.tensor(op.inputs[1]),
                      &out = context.tensor(op.output);
-    if (a.size != out.size || b.size != out.size || a.dtype != Dtype::kInt32 || b.dtype != Dtype::kInt32 ||
-        out.dtype != Dtype::kInt32) {
+    if (!is_plain_add(*context.program, op)) {
         broadcast(context, op.inputs[0], out, add.shifts[0], Rule::kSet);
         broadcast(context, op.inputs[1], out, add.shifts[1], Rule::kSum);
         return;
     }
-    context.pool->run((out.size + kPiece - 1) / kPiece, [&](std::size_t item, std::uint32_t) {
-        const std::size_t first = item * kPiece;
+    const auto add_elements = [&](std::size_t first, std::size_t count) {
         kernels::AddArgs args{};
         args.a = reinterpret_cast<const kernels::acc_t*>(context.data(a)) + first;
         args.b = reinterpret_cast<const kernels::acc_t*>(context.data(b)) + first;
         args.out = reinterpret_cast<kernels::acc_t*>(context.data(out)) + first;
-        args.count = std::min<std::size_t>(out.size - first, kPiece);
+        args.count = count;
         args.shift_a = add.shifts[0];
         args.shift_b = add.shifts[1];
         context.kernels->add_i32(args);
+    };
+    if (context.region != nullptr) {
+        const Map map(out);
+        context.pool->run(map.rows, [&](std::size_t row, std::uint32_t) {
+            const Columns& columns = context.region->outputs[row];
+            if (columns.empty()) return;
+            add_elements((row * map.width + columns.first) * map.channels,
+                         (columns.end - columns.first) * map.channels);
+        });
+        return;
+    }
+    context.pool->run((out.size + kPiece - 1) / kPiece, [&](std::size_t item, std::uint32_t) {
+        add_elements(item * kPiece, std::min<std::size_t>(out.size - item * kPiece, kPiece));
     });
 }
 

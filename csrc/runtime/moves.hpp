@@ -32,6 +32,9 @@ enum class Rule { kSet, kMax, kSum };
 void walk(const Context& context, Walk walk, Dtype in, Dtype out, Rule rule);
 void fill(const Context& context, const TensorView& out, std::int32_t value);
 
+// Whether an operator adds potentials one by one.
+bool is_plain_add(const Program& program, const Op& op);
+
 void run(Context& context, const Op& op, const Add& add);
 void run(Context& context, const Op& op, const Concat& concat);
 void run(Context& context, const Op& op, const MaxPool& pool);

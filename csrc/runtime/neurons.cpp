@@ -109,8 +109,7 @@ void run_fire(Context& context, const Op& op, const FirePlan& plan) {
     const std::size_t channels = by_channel ? static_cast<std::size_t>(last_axis(out)) : 1;
     const std::size_t pixels = out.size / channels, piece = std::max<std::size_t>(kPiece / channels, 1);
     const bool bytes = in.dtype == Dtype::kUint8;
-    context.pool->run((pixels + piece - 1) / piece, [&](std::size_t item, std::uint32_t) {
-        const std::size_t first = item * piece, count = std::min(pixels - first, piece);
+    const auto fire_pixels = [&](std::size_t first, std::size_t count) {
         kernels::FireArgs args{};
         args.in = context.data(in) + first * channels * element_bytes(in);
         args.out = reinterpret_cast<std::uint8_t*>(context.data(out)) + first * channels;
@@ -134,6 +133,19 @@ void run_fire(Context& context, const Op& op, const FirePlan& plan) {
                 bytes ? table.fire_ladder_u8(args) : table.fire_ladder_i32(args);
                 break;
         }
+    };
+    if (context.region != nullptr) {
+        const Map map(out);
+        const std::size_t column = by_channel ? 1 : map.channels;
+        context.pool->run(map.rows, [&](std::size_t row, std::uint32_t) {
+            const Columns& columns = context.region->outputs[row];
+            if (columns.empty()) return;
+            fire_pixels((row * map.width + columns.first) * column, (columns.end - columns.first) * column);
+        });
+        return;
+    }
+    context.pool->run((pixels + piece - 1) / piece, [&](std::size_t item, std::uint32_t) {
+        fire_pixels(item * piece, std::min(pixels - item * piece, piece));
     });
 }
 

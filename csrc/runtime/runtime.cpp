@@ -11,6 +11,7 @@
 #include "runtime/context.hpp"
 #include "runtime/moves.hpp"
 #include "runtime/neurons.hpp"
+#include "runtime/past.hpp"
 #include "runtime/ports.hpp"
 #include "runtime/synapse.hpp"
 
@@ -45,19 +46,24 @@ const TensorView& input_of(const Program& program, const Op& op) {
 // of scratch for each thread.
 struct Prepared {
     std::vector<Plan> plans;
+    std::vector<std::optional<Differences>> differences;  // of an incremental runtime
     std::size_t events = 0, multiples = 0, piece = 0;
 
-    void add(GatherPlan plan) {
-        if (plan.folded()) multiples += align64(multiples_bytes(plan.shape, plan.events));
+    void need(const GatherPlan& plan) {
         if (!plan.looked_up()) events = std::max(events, plan.events.bytes());
         const bool flat = plan.kernel == GatherKernel::kFlat;
         piece = std::max(piece, flat ? flat_scratch(plan) : gather_scratch(plan.shape, plan.events));
+    }
+    void add(GatherPlan plan) {
+        if (plan.folded()) multiples += align64(multiples_bytes(plan.shape, plan.events));
+        need(plan);
         plans.emplace_back(std::move(plan));
     }
 };
 
-Prepared prepare(const Program& program) {
+Prepared prepare(const Program& program, bool incremental) {
     Prepared prepared;
+    if (incremental) prepared.differences.resize(program.ops.size());
     for (const Op& op : program.ops) {
         if (is_gathered(op)) {
             const TensorView& output = program.tensors[static_cast<std::size_t>(op.output)];
@@ -65,6 +71,10 @@ Prepared prepare(const Program& program) {
             const SynapseShape shape = shape_of(program, op);
             const bool linear = std::holds_alternative<Linear>(op.params);
             prepared.add(plan_gather(program, op, choose_kernel(shape, input_of(program, op), output, linear, left)));
+            if (!incremental) continue;
+            std::optional<Differences>& differences = prepared.differences[prepared.plans.size() - 1];
+            differences.emplace(std::get<GatherPlan>(prepared.plans.back()));
+            prepared.need(differences->plan);
         } else if (is_synapse(op)) {
             DepthwisePlan plan = plan_depthwise(program, op);
             prepared.piece = std::max(prepared.piece, depthwise_scratch(plan));
@@ -78,34 +88,14 @@ Prepared prepare(const Program& program) {
     return prepared;
 }
 
-MemoryPlan memory_of(const Program& program, const Prepared& prepared, const Options& options) {
+MemoryPlan memory_of(const Program& program, const Prepared& prepared, const Options& options, const Past* past) {
     const std::uint64_t threads = std::clamp<std::uint64_t>(options.threads, 1, kMostThreads);
     MemoryPlan plan;
     plan.weights = program.image_bytes;
-    plan.arena = align64(program.arena_bytes);
+    plan.arena = past != nullptr ? past->bytes() : align64(program.arena_bytes);
     plan.scratch = align64(kOverread) + prepared.events + prepared.multiples + threads * prepared.piece;
     plan.state = align64(program.state_bytes);
     return plan;
-}
-
-// How many of the integers are not 0. Bytes are counted in bytes first, which vectors do many at once.
-template <typename T>
-std::uint64_t count_nonzero(const T* values, std::uint64_t size) {
-    constexpr std::uint64_t kBlock = 240;
-    std::uint64_t total = 0;
-    for (std::uint64_t first = 0; first < size; first += kBlock) {
-        const std::uint64_t count = std::min(kBlock, size - first);
-        T found = 0;
-        for (std::uint64_t i = 0; i < count; ++i) found = static_cast<T>(found + (values[first + i] != 0));
-        total += static_cast<std::uint64_t>(found);
-    }
-    return total;
-}
-
-std::uint64_t count_nonzero(const Context& context, const TensorView& tensor) {
-    const std::byte* data = context.data(tensor);
-    return tensor.dtype == Dtype::kUint8 ? count_nonzero(reinterpret_cast<const std::uint8_t*>(data), tensor.size)
-                                         : count_nonzero(reinterpret_cast<const std::int32_t*>(data), tensor.size);
 }
 
 std::string_view wanted_isa(const Options& options) {
@@ -121,7 +111,8 @@ struct Runtime::Impl {
     std::optional<Pool> pool;
     Context context;
     std::vector<Plan> plans;
-    std::vector<bool> used;  // inputs that anything reads: others have no place in the arena of their own
+    std::optional<Past> past;  // of an incremental runtime
+    std::vector<bool> used;    // inputs that anything reads: others have no place in the arena of their own
     std::uint32_t timestep = 0;
 
     const Program& program() const { return *context.program; }
@@ -131,8 +122,9 @@ struct Runtime::Impl {
     }
     void make_multiples(std::byte* memory);
     void execute(std::size_t index);
+    void update(std::size_t index);
     void profile(std::size_t index, LayerProfile* layer) const;
-    Status spend(std::size_t index, Budget* budget) const;
+    Status spend(std::size_t index, Budget* budget);
     Status run_phase(Phase phase, std::span<LayerProfile> layers, Budget* budget);
     Status run_phases(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs,
                       std::span<LayerProfile> layers, Budget* budget);
@@ -147,6 +139,7 @@ void Runtime::Impl::make_multiples(std::byte* memory) {
         auto* gather = std::get_if<GatherPlan>(&plans[index]);
         if (gather == nullptr || !gather->folded()) continue;
         spk::make_multiples(*context.kernels, program().ops[index], memory, gather);
+        if (past) past->set_multiples(index, gather->multiples);
         memory += align64(multiples_bytes(gather->shape, gather->events));
     }
 }
@@ -173,6 +166,10 @@ void Runtime::Impl::execute(std::size_t index) {
     context.events.forget(op.output);
 }
 
+void Runtime::Impl::update(std::size_t index) {
+    past ? past->run(context, index, [&] { execute(index); }) : execute(index);
+}
+
 void Runtime::Impl::profile(std::size_t index, LayerProfile* layer) const {
     const Op& op = program().ops[index];
     if (const auto* gather = std::get_if<GatherPlan>(&plans[index])) return profile_gather(context, op, *gather, layer);
@@ -191,10 +188,10 @@ void Runtime::Impl::profile(std::size_t index, LayerProfile* layer) const {
 }
 
 // Takes a layer's events from the budget before the layer runs.
-Status Runtime::Impl::spend(std::size_t index, Budget* budget) const {
+Status Runtime::Impl::spend(std::size_t index, Budget* budget) {
     const Op& op = program().ops[index];
     if (budget == nullptr || !is_synapse(op)) return {};
-    const std::uint64_t events = count_nonzero(context, input_of(program(), op));
+    const std::uint64_t events = past ? past->events(context, index) : count_events(context, op);
     if (events > budget->max_events - budget->events) {
         budget->refused = events;
         return {Code::kBudget, "the run would take more events than its budget allows", Place::kOp,
@@ -211,10 +208,11 @@ Status Runtime::Impl::run_phase(Phase phase, std::span<LayerProfile> layers, Bud
         const Clock::time_point start = layers.empty() ? Clock::time_point{} : Clock::now();
         const Status spent = spend(index, budget);
         if (!spent.ok()) return spent;
-        execute(index);
+        update(index);
         if (layers.empty()) continue;
         layers[index].seconds += std::chrono::duration<double>(Clock::now() - start).count();
-        profile(index, &layers[index]);
+        const auto count = [&] { profile(index, &layers[index]); };
+        past ? past->profile(context, index, &layers[index], count) : count();
     }
     return {};
 }
@@ -223,8 +221,13 @@ void Runtime::Impl::exchange(std::span<const InputBuffer> inputs, std::uint32_t 
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         const PortInfo& port = model.inputs()[i];
         if (!used[i] || context.tensor(port.tensor).time != time) continue;
-        read_input(context, port, inputs[i], t, steps);
-        context.events.forget(port.tensor);
+        const auto read = [&] { read_input(context, port, inputs[i], t, steps); };
+        if (past) {
+            past->renew(context, port.tensor, true, read);
+        } else {
+            read();
+            context.events.forget(port.tensor);
+        }
     }
 }
 
@@ -244,6 +247,7 @@ Status Runtime::Impl::run(std::span<const InputBuffer> inputs, std::span<const O
     clear_state();
     const Status ran = run_phases(inputs, outputs, layers, budget);
     clear_state();
+    if (past) ran.ok() ? past->remember() : past->forget();
     return ran;
 }
 
@@ -269,7 +273,9 @@ Runtime& Runtime::operator=(Runtime&&) noexcept = default;
 Runtime::~Runtime() = default;
 
 MemoryPlan Runtime::memory(const Model& model, const Options& options) {
-    return memory_of(model.program(), prepare(model.program()), options);
+    std::optional<Past> past;
+    if (options.incremental) past.emplace(model.program());
+    return memory_of(model.program(), prepare(model.program(), options.incremental), options, past ? &*past : nullptr);
 }
 
 Status Runtime::create(const Model& model, std::span<std::byte> arena, const Options& options, Runtime* runtime) {
@@ -283,23 +289,27 @@ Status Runtime::create(const Model& model, std::span<std::byte> arena, const Opt
     }
     if (reinterpret_cast<std::uintptr_t>(arena.data()) % 64 != 0)
         return {Code::kMemory, "the arena is not aligned to 64 bytes"};
+    const Status possible = options.incremental ? Past::possible(model.program()) : Status{};
+    if (!possible.ok()) return possible;
     try {
         const Program& program = model.program();
-        Prepared prepared = prepare(program);
-        const MemoryPlan plan = memory_of(program, prepared, options);
-        if (arena.size() < plan.total()) return {Code::kMemory, "the arena is too small"};
+        Prepared prepared = prepare(program, options.incremental);
         auto impl = std::make_unique<Impl>();
+        if (options.incremental) impl->past.emplace(program);
+        const MemoryPlan plan = memory_of(program, prepared, options, impl->past ? &*impl->past : nullptr);
+        if (arena.size() < plan.total()) return {Code::kMemory, "the arena is too small"};
         impl->model = model;
         impl->plans = std::move(prepared.plans);
         for (const PortInfo& port : impl->model.inputs()) impl->used.push_back(is_used(program, port.tensor));
         impl->pool.emplace(options.threads);
         Context& context = impl->context;
-        context.program = &program;
+        context.program = impl->past ? &impl->past->program() : &program;
         context.kernels = table;
         context.pool = &*impl->pool;
         context.arena = arena.data();
         std::byte* free = arena.data() + plan.arena + align64(kOverread);
         context.events = EventCache(free);
+        if (impl->past) impl->past->start(context, std::move(prepared.differences));
         impl->make_multiples(free + prepared.events);
         context.thread_scratch = free + prepared.events + prepared.multiples;
         context.thread_scratch_bytes = prepared.piece;
@@ -341,6 +351,7 @@ Status Runtime::step(std::span<const InputBuffer> inputs, std::span<const Output
         budget->events = budget->refused = 0;
     }
     impl.context.restart_means = true;
+    if (impl.past) impl.past->forget();
     impl.exchange(inputs, 0, 1, false);
     impl.exchange(inputs, 0, 1, true);
     for (const Phase phase : {Phase::kBefore, Phase::kLoop, Phase::kAfter}) {
@@ -389,7 +400,10 @@ Status Runtime::set_state(std::span<const std::byte> state) {
     return {};
 }
 
-void Runtime::reset() { impl_->clear_state(); }
+void Runtime::reset() {
+    impl_->clear_state();
+    if (impl_->past) impl_->past->forget();
+}
 
 std::span<const std::string_view> available_isas() {
     static const auto names = [] {

@@ -81,6 +81,8 @@ struct GatherPlan {
     bool looked_up() const { return folded() && events.planes == 2 && shape.groups == 1 && events.segments == 1; }
     // Bytes of one lane of weights of one input.
     std::int64_t lane_bytes() const { return folded() ? std::int64_t{2} << events.spread : 1; }
+    // Outputs of a segment that some of these rows want.
+    Columns columns(const Region* region, std::int32_t segment, std::int32_t first_row, std::int32_t rows) const;
 };
 
 struct DepthwisePlan {
@@ -116,6 +118,8 @@ void run_depthwise(Context& context, const Op& op, const DepthwisePlan& plan);
 
 const Synapse& synapse_of(const Op& op);
 Grid plan_grid(const Synapse& synapse);
+// Events that a synapse reads, of its region where there is one.
+std::uint64_t count_events(const Context& context, const Op& op);
 void profile_gather(const Context& context, const Op& op, const GatherPlan& plan, LayerProfile* profile);
 void profile_depthwise(const Context& context, const Op& op, const DepthwisePlan& plan, LayerProfile* profile);
 

@@ -35,10 +35,10 @@ CHANNELS = st.sampled_from([1, 2, 3, 5, 8, 16, 17, 24, 33, 64, 70])
 class Builder:
     """A graph under construction and the source of its random choices."""
 
-    def __init__(self, draw: Callable) -> None:
+    def __init__(self, draw: Callable, most_timesteps: int = 3) -> None:
         self.draw = draw
         self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-        self.graph = Graph(timesteps=draw(st.integers(1, 3)))
+        self.graph = Graph(timesteps=draw(st.integers(1, most_timesteps)))
         self.count = 0
 
     def integer(self, lo: int, hi: int) -> int:
@@ -251,9 +251,9 @@ STEPS = [
 
 
 @st.composite
-def graphs(draw: Callable) -> Graph:
+def graphs(draw: Callable, most_timesteps: int = 3) -> Graph:
     """A graph of up to eight operators over one or two inputs, each drawn to fit what is there."""
-    b = Builder(draw)
+    b = Builder(draw, most_timesteps)
     for number in range(draw(st.integers(1, 2))):
         shape = (draw(st.integers(1, 2)), draw(st.integers(1, 9)), draw(st.integers(1, 9)), draw(CHANNELS))
         lo, hi, dtype = draw(

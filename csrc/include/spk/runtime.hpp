@@ -26,6 +26,11 @@ struct Options {
     std::uint32_t threads = 1;  // 1..256; results do not depend on it
     std::string_view isa =
         {};  // "portable", "avx2", "avx512"; empty: the environment's PYSPIKE_ISA, else the best of this CPU
+    // Runs go on from the run before: what did not change is not computed again, with the same results, in more memory.
+    // Of models with one timestep and no membranes; `create` says kUnsupported for others. Profiles and budgets count
+    // what is done: events are integers that changed where a synapse reads what they gained and lost. A run that a
+    // budget stopped, step and reset forget the run before.
+    bool incremental = false;
 };
 
 // Bytes that a runtime needs, known before anything is allocated. `weights` is the image itself and not part of the
