@@ -34,6 +34,11 @@ std::vector<std::int64_t> returned(const ScanArgs& args) { return {args.count}; 
 std::vector<std::int64_t> returned(const DigitArgs& args) { return {args.count}; }
 std::vector<std::int64_t> returned(const ScheduleArgs& args) { return {static_cast<std::int64_t>(args.groups)}; }
 std::vector<std::int64_t> returned(const RangeArgs& args) { return {args.lo, args.hi}; }
+std::vector<std::int64_t> returned(const CompareArgs& args) { return {args.first, args.end}; }
+std::vector<std::int64_t> returned(const DifferArgs& args) {
+    return {static_cast<std::int64_t>(args.rose), static_cast<std::int64_t>(args.fell),
+            static_cast<std::int64_t>(args.nonzero)};
+}
 std::vector<std::int64_t> returned(const WeightBitsArgs& args) { return {static_cast<std::int64_t>(args.bits)}; }
 std::vector<std::int64_t> returned(const CountArgs& args) {
     return {static_cast<std::int64_t>(args.magnitude), static_cast<std::int64_t>(args.bits),
