@@ -183,6 +183,13 @@ def movers() -> Iterator[tuple[str, Graph]]:
     yield "constants", constant
 
 
+def byte_conv(channels: int, outputs: int) -> Graph:
+    """A convolution whose sums, of few counts and weights of 0 and 1, fit a byte."""
+    weight = np.random.default_rng(channels).integers(0, 1, (outputs, 1, 1, channels), endpoint=True)
+    zeros = np.zeros(outputs, int)
+    return graph_of(Conv2d(weight, zeros, zeros, None), Tensor((1, 7, 9, channels), 0, 4))
+
+
 SYNAPSES: dict[str, Callable[[], Graph]] = {
     "segments": lambda: conv(1, (1, 2, 3000, 16), 16, (2, 3), padding=(0, 1, 0, 1)),
     "segments-strided": lambda: conv(2, (1, 3, 5000, 3), 20, (3, 7), 255, stride=(1, 2), padding=(1, 5, 1, 5)),
@@ -205,6 +212,7 @@ SYNAPSES: dict[str, Callable[[], Graph]] = {
         for outputs in (112, 32, 16)
     },
     "full-schedule": lambda: conv(22, (1, 3, 40, 200), 32, (3, 3), 255, padding=(1, 1, 1, 1)),
+    "bytes-out": lambda: byte_conv(24, 48),
     "linear-wide": lambda: linear(12, (3, 900), 130, 0, 4),
     "linear-many": lambda: linear(13, (2, 5, 37, 20), 33, 0, 1),
     "linear-signed": lambda: linear(14, (7, 65), 17, -9000, 9000),
@@ -265,4 +273,16 @@ def inputs_of(graph: Graph, density: float, seed: int) -> dict[str, np.ndarray]:
         elif lo <= 0 <= hi:
             values = values * (rng.random(shape) < density)
         arrays[port.name] = values.astype(port.dtype)
+    return arrays
+
+
+def altered(graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same with one other integer in the middle of each input."""
+    arrays = {}
+    for port in graph.inputs:
+        tensor, values = graph.tensors[port.tensor], inputs[port.name].copy()
+        lo, hi = max(tensor.lo, np.iinfo(port.dtype).min), min(tensor.hi, np.iinfo(port.dtype).max)
+        flat = values.reshape(-1)
+        flat[flat.size // 2] = hi if flat[flat.size // 2] == lo else lo
+        arrays[port.name] = values
     return arrays

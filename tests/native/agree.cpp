@@ -1,5 +1,5 @@
 // Runs models on inputs and compares every output with the integers that are expected of it, on every instruction set
-// that this CPU has, with one thread and with two:
+// that this CPU has, with one thread and with two, and where the model allows it incrementally too:
 //
 //     agree [-isa=NAME] folder...
 //
@@ -62,6 +62,41 @@ struct Case {
             expected.push_back(read_file(folder + "/out" + std::to_string(i)));
     }
 
+    // The inputs with one other integer in the middle of each.
+    std::vector<std::vector<char>> altered() const {
+        std::vector<std::vector<char>> other = inputs;
+        for (std::size_t i = 0; i < other.size(); ++i) {
+            const spk::PortInfo& port = model.inputs()[i];
+            const std::size_t bytes = other[i].size() / port.shape.elements();
+            char* at = other[i].data() + port.shape.elements() / 2 * bytes;
+            if (std::memcmp(at, &port.lo, bytes) != 0) {  // little-endian, as files are
+                std::memcpy(at, &port.lo, bytes);
+            } else {
+                std::memcpy(at, &port.hi, bytes);
+            }
+        }
+        return other;
+    }
+
+    void run(spk::Runtime& runtime, const std::vector<std::vector<char>>& given,
+             std::vector<std::vector<std::int32_t>>* found) const {
+        std::vector<spk::InputBuffer> in;
+        for (const auto& each : given) in.push_back(std::as_bytes(std::span(each)));
+        const std::vector<spk::OutputBuffer> out(found->begin(), found->end());
+        if (const auto status = runtime.run(in, out); !status.ok()) fail(folder, status);
+    }
+
+    // Whether the model can be run incrementally, which those with state of their own cannot.
+    bool incremental(spk::Options options) const {
+        options.incremental = true;
+        const std::size_t size = spk::Runtime::memory(model, options).total();
+        const Memory arena = allocate(size);
+        spk::Runtime runtime;
+        const auto status = spk::Runtime::create(model, {arena.get(), size}, options, &runtime);
+        if (!status.ok() && status.code() != spk::Code::kUnsupported) fail(folder, status);
+        return status.ok();
+    }
+
     // Compares all outputs of one run; returns how many integers they are.
     std::size_t check(const spk::Options& options) const {
         const std::size_t size = spk::Runtime::memory(model, options).total();
@@ -69,12 +104,13 @@ struct Case {
         spk::Runtime runtime;
         if (const auto status = spk::Runtime::create(model, {arena.get(), size}, options, &runtime); !status.ok())
             fail(folder, status);
-        std::vector<spk::InputBuffer> in;
-        for (const auto& each : inputs) in.push_back(std::as_bytes(std::span(each)));
         std::vector<std::vector<std::int32_t>> found;
         for (const auto& port : model.outputs()) found.emplace_back(port.shape.elements());
-        const std::vector<spk::OutputBuffer> out(found.begin(), found.end());
-        if (const auto status = runtime.run(in, out); !status.ok()) fail(folder, status);
+        run(runtime, inputs, &found);
+        if (options.incremental) {  // a run in between must leave nothing behind
+            run(runtime, altered(), &found);
+            run(runtime, inputs, &found);
+        }
         std::size_t count = 0;
         for (std::size_t i = 0; i < found.size(); ++i) count += compare(i, found[i], options);
         return count;
@@ -110,7 +146,10 @@ int main(int argc, char** argv) {
         if (one && isa != argv[1] + 5) continue;
         for (const std::uint32_t threads : {1u, 2u}) {
             std::size_t count = 0;
-            for (const Case& each : cases) count += each.check({threads, isa});
+            for (const Case& each : cases) {
+                count += each.check({threads, isa});
+                if (each.incremental({threads, isa})) each.check({threads, isa, true});
+            }
             std::printf("%.*s %u %zu\n", static_cast<int>(isa.size()), isa.data(), threads, count);
             total += count;
         }

@@ -25,8 +25,6 @@ pytestmark = [
 
 # Kernels of profiles, which no inference calls.
 STATISTICS = {"count_u8", "count_i32", "weight_bits_u8", "weight_bits_i32"}
-# Kernels of incremental runs, which the programs here do not make: the whitelist reads them in the binary.
-INCREMENTAL = {"compare", "differ", "adjust_i32", "adjust_u8"}
 # What the demo cannot do without, by the first letters of kernels' names: event lists, sums over them, and neurons.
 DEMO = ("scan_", ("gather", "split", "flat", "folded"), "lookup", "depthwise_", "fire_")
 
@@ -99,7 +97,7 @@ def test_every_kernel_executes_additions_only(program, tmp_path, monkeypatch) ->
     assert _not_allowed(found) == set()
     of_these = {name for name in kernels_of(program) if name.split("_")[1] in isas}
     missing = of_these - {each.function for each in found}
-    assert missing <= {f"spk_{isa}_{name}" for isa in isas for name in STATISTICS | INCREMENTAL}, missing
+    assert missing <= {f"spk_{isa}_{name}" for isa in isas for name in STATISTICS}, missing
     standing = sum(each.function in of_these for each in instructions(program))
     assert len({each.address for each in found}) > standing / 2
 
