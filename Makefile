@@ -42,13 +42,15 @@ test: $(STAMPS)/test $(STAMPS)/system
 	$(BIN)/python -m pytest -q $(ARGS)
 	@$(MAKE) --no-print-directory sanitize
 
-# A preloaded libasan must come first, and libstdc++ with it, or it cannot see exceptions being thrown.
+# A preloaded libasan must come first, and libstdc++ with it, or it cannot see exceptions being thrown. Ray stays out: its
+# servers, under a library that they were not made for, now and then never answer.
 sanitize: $(STAMPS)/test
 	@source $(BIN)/activate && cmake --preset asan --log-level=WARNING && cmake --build --preset asan -- --quiet
 	PYSPIKE_TEST_NATIVE="$$(ls build/asan/_native*.so)" PYTHONMALLOC=malloc HYPOTHESIS_PROFILE=quick \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libstdc++.so)" \
-	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/exact tests/bad_input tests/kernels tests/chip $(ARGS)
+	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/exact tests/bad_input tests/kernels tests/chip \
+	  --ignore=tests/chip/test_sweep_on_ray.py $(ARGS)
 
 fuzz: $(STAMPS)/test
 	@source $(BIN)/activate && cmake --preset fuzz --log-level=WARNING && cmake --build --preset fuzz -- --quiet

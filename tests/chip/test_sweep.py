@@ -16,49 +16,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyspike import ChipError, image, reference
+from pyspike import ChipError, image
 from pyspike.chip.config import Chip
 from pyspike.chip.firmware import to_bytes
 from pyspike.chip.mapping import map_network
 from pyspike.chip.simulate import simulate
-from pyspike.chip.sweep import MAX_POINTS, Grid, Outcome, sweep, write_csv
+from pyspike.chip.sweep import MAX_POINTS, Grid, Outcome, sweep
 from pyspike.chip.sweep_journal import Journal, Keys
 from pyspike.chip.sweep_point import Figures, Job, area, evaluate
 from pyspike.chip.sweep_workers import in_processes
-from pyspike.graph import Graph, Port, Tensor
-from pyspike.ops import Conv2d, Fire
+from tests.chip.sweeping import AXES, BASE, check_deadly, deadly, small_graph, table
 from tests.cli import conftest
 from tests.cli.conftest import Cli
-
-BASE = Chip(mesh=(3, 3), weight_sram=16384, potential_sram=8192)
-AXES = {"lanes": [8, 16], "coding": ["bitwise", "folded"]}
-
-
-def small_graph() -> Graph:
-    """Counts -> convolution -> neurons -> convolution."""
-    rng = np.random.default_rng(3)
-    graph = Graph()
-    graph.add_input(Port("counts", "x", "uint8"), Tensor((1, 6, 6, 4), 0, 4))
-    for name, source, out, padding in (("drive", "x", 12, 1), ("logits", "spikes", 5, 0)):
-        weight = rng.integers(-7, 8, (out, 3 if padding else 1, 3 if padding else 1, 4 if padding else 12))
-        graph.add(Conv2d(weight, np.zeros(out, int), np.zeros(out, int), None, padding=(padding,) * 4), [source], name)
-        if padding:
-            graph.add(Fire(np.array([[1, 20, 40]])), [name], "spikes")
-    graph.add_output(Port("logits", "logits", "int32"))
-    return graph
-
-
-@pytest.fixture(scope="module")
-def job() -> Job:
-    graph = small_graph()
-    inputs = {"counts": np.random.default_rng(5).integers(0, 5, (1, 6, 6, 4)).astype(np.uint8)}
-    return Job(image.to_bytes(graph), inputs, reference.run(graph, inputs))
-
-
-def table(grid: Grid, outcomes: list[Outcome], path: Path) -> bytes:
-    write_csv(grid, outcomes, path)
-    return path.read_bytes()
-
 
 # The grid
 
@@ -209,30 +178,6 @@ def test_a_point_that_does_not_fit_ends_no_other(job: Job, tmp_path: Path) -> No
     assert row["cycles"] == row["area"] == ""
 
 
-class Deadly(Job):
-    """Kills its process on chips with 32 lanes, and takes its time on those with 8, so that they are under way then."""
-
-    def run(self, chip: Chip) -> Outcome:
-        if chip.lanes == 32:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if chip.lanes == 8:
-            time.sleep(0.5)
-        if chip.lanes == 16:
-            raise ZeroDivisionError("no such thing")
-        return super().run(chip)
-
-
-def deadly(job: Job) -> Deadly:
-    return Deadly(job.model, job.inputs, job.expected)
-
-
-def check_deadly(job: Job, outcomes: list[Outcome], journal: Path) -> None:
-    assert outcomes[0] == evaluate(job, BASE.replace(lanes=8))
-    assert outcomes[1].figures is outcomes[2].figures is None
-    assert outcomes[2].status == "ZeroDivisionError: no such thing"
-    assert len(journal.read_text().splitlines()) == 1, "crashes are tried again"
-
-
 def test_a_worker_that_dies_is_one_point(job: Job, tmp_path: Path) -> None:
     outcomes = sweep(deadly(job), Grid(BASE, {"lanes": [8, 32, 16]}), tmp_path / "journal", workers=2)
     assert outcomes[1].status == "the process died: it was killed, or crashed"
@@ -271,31 +216,6 @@ def test_closing_waits_for_no_point(job: Job) -> None:
     running = in_processes(endless, [(0, BASE.replace(lanes=32)), (1, BASE.replace(lanes=8))], 2)
     assert next(running) == (1, evaluate(job, BASE.replace(lanes=8)))
     running.close()
-
-
-# Ray opens sockets and files that it leaves to the garbage collector.
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_ray_finds_what_this_process_finds(job: Job, tmp_path: Path) -> None:
-    ray = pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
-    grid = Grid(BASE, AXES)
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    try:
-        there = sweep(job, grid, tmp_path / "there", workers=2, ray="local")
-        assert ray.is_initialized(), "a cluster that was there before stays"
-        outcomes = sweep(deadly(job), Grid(BASE, {"lanes": [8, 32, 16]}), tmp_path / "journal", workers=2, ray="local")
-    finally:
-        ray.shutdown()
-    here = sweep(job, grid, tmp_path / "here", workers=0)
-    assert table(grid, here, tmp_path / "here.csv") == table(grid, there, tmp_path / "there.csv")
-    assert outcomes[1].status.startswith("the worker was lost: ")
-    check_deadly(job, outcomes, tmp_path / "journal")
-
-
-def test_no_cluster_at_an_address(job: Job, tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
-    for address in ("127.0.0.1:1", "ray://127.0.0.1:1", "nowhere:port"):
-        with pytest.raises(ConnectionError, match=f"no Ray cluster at '{address}'"):
-            sweep(job, Grid(BASE, AXES), tmp_path / "journal", ray=address)
 
 
 # The journal
