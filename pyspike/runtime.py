@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyspike import _native
 from pyspike._load import copy_of, image_in
+from pyspike._ports import Arrays, Port, Results, TensorInfo
 from pyspike.errors import BudgetError, BusyError, ModelFormatError, RangeError, ShapeError
 
 if TYPE_CHECKING:
@@ -37,30 +38,8 @@ __all__ = [
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview
 Inputs = ArrayLike | Mapping[str, ArrayLike]
-Arrays = dict[str, NDArray[Any]]
 
 MAX_THREADS = 256
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """A model's input or output.
-
-    `shape` is that of a whole run as declared in the source file, time or batch axis included; `axes` names its axes,
-    one letter each, or is empty. Integers are of type `dtype` and lie in `lo`..`hi`; real value = integer * `scale`,
-    one number, or a tuple with one for each channel of the last axis. `dynamic`: whether a size is known only at run
-    time. `step_shape` is the shape of one timestep.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    axes: str
-    lo: int
-    hi: int
-    scale: float | tuple[float, ...]
-    dynamic: bool
-    step_shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -134,8 +113,8 @@ class Model:
 
     def __init__(self, native: _native.Model, digest: bytes) -> None:
         self._native, self._digest = native, digest
-        self._input_ports = tuple(_Port(port) for port in native.inputs)
-        self._output_ports = tuple(_Port(port) for port in native.outputs)
+        self._input_ports = tuple(Port(port) for port in native.inputs)
+        self._output_ports = tuple(Port(port) for port in native.outputs)
         self.inputs: tuple[TensorInfo, ...] = tuple(port.info for port in self._input_ports)
         self.outputs: tuple[TensorInfo, ...] = tuple(port.info for port in self._output_ports)
         self.metadata: dict[str, Any] = _read_metadata(native.metadata)
@@ -220,6 +199,7 @@ class Runtime:
         options = _checked_threads(threads), _checked_isa(isa), bool(incremental)
         self._native = _native.Runtime(model._native, *options)
         self._lock = threading.Lock()
+        self._room: dict[bool, list[NDArray[np.int32]]] = {}
 
     @classmethod
     def load(cls, source: Source, threads: int = 1, isa: str | None = None, incremental: bool = False) -> Runtime:
@@ -259,9 +239,9 @@ class Runtime:
             most = _checked_events(max_events)
             arrays, count = self._checked_inputs(x, [port.info.shape for port in self.model._input_ports])
             samples = [arrays] if count is None else [[each[i] for each in arrays] for i in range(count)]
-            results = _Results(self.model._output_ports, count, out, raw)
+            results = Results(self.model._output_ports, count, out, raw)
             for i, sample in enumerate(samples):
-                integers = results.buffers()
+                integers = self._integers(step=False)
                 self._call(self._native.run, sample, integers, most, "" if count is None else f"sample {i}: ")
                 results.put(integers, i)
             return results.arrays
@@ -277,11 +257,11 @@ class Runtime:
             arrays, count = self._checked_inputs(x_t, [port.info.step_shape for port in self.model._input_ports])
             if count is not None:
                 raise ShapeError("a timestep of a stream takes no stack of samples")
-            results = _Results(self.model._output_ports, None, out, raw, step=True)
+            results = Results(self.model._output_ports, None, out, raw, step=True)
             limit = self.model.max_timesteps
             if limit is not None and self._native.timestep >= limit:
                 raise RangeError(f"this model is proven for streams of {limit} timesteps: reset() starts a new one")
-            integers = results.buffers()
+            integers = self._integers(step=True)
             self._call(self._native.step, arrays, integers, most)
             results.put(integers, 0)
             return results.arrays
@@ -293,8 +273,7 @@ class Runtime:
             arrays, count = self._checked_inputs(x, [port.info.shape for port in self.model._input_ports])
             if count is not None:
                 raise ShapeError("profile counts one sample, not a stack of them")
-            results = _Results(self.model._output_ports, None, None, raw=True)
-            counted = self._call(self._native.profile, arrays, results.buffers(), most)
+            counted = self._call(self._native.profile, arrays, self._integers(step=False), most)
             names = self.model._native.operators
             layers = tuple(LayerProfile(name=n, op=op, **each) for (op, n), each in zip(names, counted, strict=True))
             totals = {
@@ -324,6 +303,13 @@ class Runtime:
         """Start a new stream: timestep 0, membranes 0."""
         with self._alone():
             self._native.reset()
+
+    def _integers(self, step: bool) -> list[NDArray[np.int32]]:
+        """Where the outputs of a timestep or a whole run go first; kept, since fresh memory costs page faults."""
+        if step not in self._room:
+            infos = [port.info for port in self.model._output_ports]
+            self._room[step] = [np.empty(info.step_shape if step else info.shape, np.int32) for info in infos]
+        return self._room[step]
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -377,94 +363,6 @@ class Runtime:
 
     def __repr__(self) -> str:
         return f"<pyspike.Runtime threads={self.threads} isa={self.isa!r} timestep={self.timestep} of {self.model!r}>"
-
-
-class _Port:
-    """An input or output with what conversion needs."""
-
-    def __init__(self, native: dict[str, Any]) -> None:
-        f: int | tuple[int, ...] = native["channel_f"] or native["f"]
-        self.exponent: NDArray[np.int64] = -np.asarray(f, dtype=np.int64)
-        self.divisor: int = native["divisor"]
-        scales = np.ldexp(1.0, self.exponent) / self.divisor
-        scale = float(scales) if scales.ndim == 0 else tuple(scales.tolist())
-        plain = {key: native[key] for key in ("name", "shape", "dtype", "axes", "lo", "hi", "step_shape")}
-        self.info = TensorInfo(**plain, scale=scale, dynamic=False)
-        self.dtype: np.dtype[Any] = np.dtype(self.info.dtype)
-
-    def array(self, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
-        """`values` contiguous and in the declared dtype, of `shape` or a stack of it."""
-        found = _as_array(values, self.info.name)
-        if found.dtype.kind not in "iub":
-            if found.dtype.kind in "fc" and np.isnan(found).any():
-                raise RangeError(f"input {self.info.name!r}: expected {self._expected()}, found NaN")
-            raise ShapeError(f"input {self.info.name!r}: expected {self._expected()}, found dtype {found.dtype}")
-        if found.shape != shape and (found.ndim != len(shape) + 1 or found.shape[1:] != shape):
-            raise ShapeError(f"input {self.info.name!r}: expected shape {shape} or a stack of it, found {found.shape}")
-        if found.dtype != self.dtype:
-            self.require_range(found)
-        return np.ascontiguousarray(found, dtype=self.dtype).reshape(found.shape)
-
-    def require_range(self, array: NDArray[Any]) -> None:
-        """Raise `RangeError` where `array` leaves the declared range."""
-        if array.size and (int(array.min()) < self.info.lo or int(array.max()) > self.info.hi):
-            raise RangeError(
-                f"input {self.info.name!r}: expected {self._expected()}, found {int(array.min())}..{int(array.max())}"
-            )
-
-    def reals(self, integers: NDArray[np.int32]) -> NDArray[np.float64]:
-        """The float64 values of `integers`."""
-        values: NDArray[np.float64] = np.ldexp(integers.astype(np.float64), self.exponent)
-        return values if self.divisor == 1 else values / self.divisor
-
-    def _expected(self) -> str:
-        return f"{self.info.dtype} integers in {self.info.lo}..{self.info.hi}"
-
-
-class _Results:
-    """The arrays that a call returns: new ones, or the caller's after a check."""
-
-    def __init__(
-        self,
-        ports: tuple[_Port, ...],
-        count: int | None,
-        out: Arrays | None,
-        raw: bool,
-        step: bool = False,
-    ) -> None:
-        self.ports, self.raw, self.stacked = ports, raw, count is not None
-        self.shapes = [port.info.step_shape if step else port.info.shape for port in ports]
-        wanted = {
-            port.info.name: ((*([] if count is None else [count]), *shape), port.dtype if raw else np.dtype(np.float64))
-            for port, shape in zip(ports, self.shapes, strict=True)
-        }
-        self.arrays: Arrays = {name: np.empty(*each) for name, each in wanted.items()} if out is None else out
-        if out is None:
-            return
-        if not isinstance(out, Mapping) or set(out) != set(wanted):
-            raise ShapeError(f"out: expected a dict with arrays {list(wanted)}")
-        for name, (shape, dtype) in wanted.items():
-            array = out[name]
-            good = isinstance(array, np.ndarray) and array.shape == shape and array.dtype == dtype
-            if not good or not array.flags.writeable:
-                raise ShapeError(f"out: expected a writeable {dtype} array of shape {shape} for {name!r}")
-
-    def buffers(self) -> list[NDArray[np.int32]]:
-        """Room for one sample's integers."""
-        return [np.empty(shape, dtype=np.int32) for shape in self.shapes]
-
-    def put(self, integers: list[NDArray[np.int32]], sample: int) -> None:
-        """Keep the integers of one sample, converted unless raw."""
-        for port, values in zip(self.ports, integers, strict=True):
-            target = self.arrays[port.info.name]
-            (target[sample : sample + 1] if self.stacked else target)[...] = values if self.raw else port.reals(values)
-
-
-def _as_array(values: ArrayLike, name: str) -> NDArray[Any]:
-    try:
-        return np.asarray(values)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ShapeError(f"input {name!r}: not an array: {error}") from error
 
 
 def _checked_threads(threads: int) -> int:

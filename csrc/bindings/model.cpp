@@ -65,6 +65,8 @@ py::dict port_dict(const PortInfo& port) {
     dict["f"] = port.f;
     dict["divisor"] = port.divisor;
     dict["channel_f"] = channel_f;
+    dict["time_axis"] = port.time_axis;
+    dict["merged"] = port.merged;
     return dict;
 }
 

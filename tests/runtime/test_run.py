@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from pyspike import BusyError, RangeError, ShapeError, reference
+from pyspike.graph import Graph, Port, Tensor
+from pyspike.ops import Linear
 from pyspike.runtime import Model, Runtime
 from tests.runtime.models import SHAPE, bytes_of, draw, spiking, still
 
@@ -38,6 +40,25 @@ def test_reals_are_integers_times_their_scale(runtime) -> None:
     assert {each.dtype for each in found.values()} == {np.dtype("float64")}
     assert np.array_equal(found["scores"], EXPECTED["scores"] / 4)
     assert np.array_equal(found["pooled"], EXPECTED["pooled"] / 2 / 15)
+
+
+@pytest.mark.parametrize(("axis", "merged"), [(0, False), (1, False), (2, False), (1, True)])
+def test_scales_of_channels_go_with_their_channels_wherever_time_stands(axis: int, merged: bool) -> None:
+    graph = Graph(timesteps=3)
+    graph.add_input(Port("x", "x", "uint8", time_axis=0), Tensor((2, 4), 0, 4, time=True))
+    graph.add(Linear(np.arange(20).reshape(5, 4) % 7, np.arange(5), np.zeros(5), None), ["x"], "y")
+    graph.add_output(Port("y", "y", "int32", time_axis=axis, merged=merged))
+    x = draw(graph)["x"]
+    runtime = Runtime.load(bytes_of(graph))
+    real, integers = runtime.run(x)["y"], runtime.run(x, raw=True)["y"]
+    channels = 2 if axis < 2 else 1
+    if merged:
+        real, integers = (each.reshape(2, 3, 5) for each in (real, integers))
+    apart = np.moveaxis(integers, channels, -1) / 2.0 ** np.arange(5)
+    assert integers.any()
+    assert np.array_equal(np.moveaxis(real, channels, -1), apart)
+    runtime.reset()
+    assert np.array_equal(runtime.step(x[0])["y"], runtime.step(x[0], raw=True)["y"] / 2.0 ** np.arange(5))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int64", "uint64", "int16"])
