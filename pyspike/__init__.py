@@ -29,6 +29,7 @@ from pyspike.errors import (
     RangeError,
     ShapeError,
     SimulationError,
+    TuningError,
     UnsupportedOpError,
 )
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pyspike.compiler import CompileReport, compile
     from pyspike.latency import LatencyBound
     from pyspike.runtime import MemoryPlan, Model, Profile, Runtime, TensorInfo
+    from pyspike.tuning import TuneReport, Tuning
     from pyspike.verify import VerifyReport, verify
 
 refuse_foreign_package(Path(__file__).parent, sys.path)
@@ -62,6 +64,9 @@ __all__ = [
     "SimulationError",
     "SimulationReport",
     "TensorInfo",
+    "TuneReport",
+    "Tuning",
+    "TuningError",
     "UnsupportedOpError",
     "VerifyReport",
     "compile",
@@ -78,6 +83,8 @@ _HOMES = {
     "Runtime": "runtime",
     "SimulationReport": "chip.simulate",
     "TensorInfo": "runtime",
+    "TuneReport": "tuning",
+    "Tuning": "tuning",
     "VerifyReport": "verify",
     "compile": "compiler",
     "simulate": "chip.simulate",
@@ -97,6 +104,7 @@ _ROOMS = (
     "report",
     "runtime",
     "tasks",
+    "tuning",
 )
 
 

@@ -25,6 +25,10 @@ class UnsupportedOpError(Error, ValueError):
     """A model holds operators that cannot be compiled; all of them are named."""
 
 
+class TuningError(Error, ValueError):
+    """A side file of kernel choices cannot be read, or says what cannot be."""
+
+
 class BusyError(Error, RuntimeError):
     """A `Runtime` was entered by a second thread while a first one was inside."""
 

@@ -27,10 +27,12 @@ from numpy.typing import ArrayLike, NDArray
 from pyspike import _native
 from pyspike._load import copy_of, image_in
 from pyspike._ports import Arrays, Port, Results, TensorInfo
-from pyspike.errors import BudgetError, BusyError, ModelFormatError, RangeError, ShapeError
+from pyspike.errors import BudgetError, BusyError, ModelFormatError, RangeError, ShapeError, TuningError
+from pyspike.tuning.side_file import Choice, Tuning, beside
 
 if TYPE_CHECKING:
     from pyspike.latency import LatencyBound
+    from pyspike.tuning import TuneReport
 
 __all__ = [
     "LayerProfile", "MemoryPlan", "Model", "Profile", "Runtime", "RuntimeState", "TensorInfo", "available_isas",
@@ -113,6 +115,7 @@ class Model:
 
     def __init__(self, native: _native.Model, digest: bytes) -> None:
         self._native, self._digest = native, digest
+        self.tuning: Tuning | None = None
         self._input_ports = tuple(Port(port) for port in native.inputs)
         self._output_ports = tuple(Port(port) for port in native.outputs)
         self.inputs: tuple[TensorInfo, ...] = tuple(port.info for port in self._input_ports)
@@ -120,21 +123,24 @@ class Model:
         self.metadata: dict[str, Any] = _read_metadata(native.metadata)
 
     @classmethod
-    def load(cls, source: Source, *, mmap: bool = False) -> Model:
+    def load(cls, source: Source, *, mmap: bool = False, tuned: bool = True) -> Model:
         """The model in the file `source`, or in its bytes; every byte is verified first.
 
         The image is copied into memory. `mmap` uses a file where it lies instead, without a copy; it must then not
-        change while the model is in use. Raises `FileNotFoundError`, or `ModelFormatError` for whatever is no sound
-        model image.
+        change while the model is in use. `tuned`: use what `pyspike tune` found for this image, where its side file
+        `source`.tune is there. Raises `FileNotFoundError`, `ModelFormatError` for whatever is no sound model image, and
+        `TuningError` for a side file that cannot be read.
         """
         if isinstance(source, (bytes, bytearray, memoryview)):
             return cls._open(copy_of(source))
         path = Path(source)
         image = image_in(path, mmap)
         try:
-            return cls._open(image)
+            model = cls._open(image)
         except ModelFormatError as error:
             raise ModelFormatError(f"{path}: {error}") from error
+        model.tuning = beside(path, model.sha256) if tuned else None
+        return model
 
     @classmethod
     def _open(cls, image: memoryview | mapping.mmap) -> Model:
@@ -156,16 +162,38 @@ class Model:
         """The digest of the image (of all its bytes from 64 on), in hexadecimal digits."""
         return self._digest.hex()
 
-    def memory(self, threads: int = 1, isa: str | None = None, incremental: bool = False) -> MemoryPlan:
+    def memory(
+        self, threads: int = 1, isa: str | None = None, incremental: bool = False, tuning: Tuning | None = None
+    ) -> MemoryPlan:
         """What a runtime of this model needs, in bytes; nothing is allocated."""
-        return MemoryPlan(*self._native.memory(_checked_threads(threads), _checked_isa(isa), bool(incremental)))
+        return MemoryPlan(*self._native.memory(*self._options(threads, isa, incremental, tuning)))
 
-    def runtime(self, threads: int = 1, isa: str | None = None, incremental: bool = False) -> Runtime:
+    def runtime(
+        self, threads: int = 1, isa: str | None = None, incremental: bool = False, tuning: Tuning | None = None
+    ) -> Runtime:
         """A runtime of its own memory. `isa` names an instruction set of `available_isas`; without it the environment
         variable PYSPIKE_ISA does, or the best is taken. `incremental`: for frames that differ little, each run goes on
-        from the one before it (see `Runtime`). Results depend on none of them.
+        from the one before it (see `Runtime`). `tuning`: choices of kernels in place of the model's own. Results depend
+        on none of them.
         """
-        return Runtime(self, threads, isa, incremental)
+        return Runtime(self, threads, isa, incremental, tuning)
+
+    def _options(
+        self, threads: int, isa: str | None, incremental: bool, tuning: Tuning | None
+    ) -> tuple[int, str, bool, list[Choice]]:
+        threads, isa, tuning = _checked_threads(threads), _checked_isa(isa), tuning or self.tuning
+        if tuning is None:
+            return threads, isa, bool(incremental), []
+        if tuning.sha256 != self.sha256:
+            raise TuningError(f"tuning: expected one for the image {self.sha256}, found one for {tuning.sha256}")
+        layers = [name for _, name in self._native.operators]
+        return threads, isa, bool(incremental), tuning.choices(layers, isa or _native.isas()[0], threads)
+
+    def tune(self, inputs: Sequence[Inputs], threads: int = 1, isa: str | None = None, **options: Any) -> TuneReport:
+        """Measure every kernel on every layer, here and now: `pyspike.tuning.tune`."""
+        from pyspike.tuning import tune
+
+        return tune(self, inputs, threads, isa, **options)
 
     def latency_bound(self, threads: int = 1, isa: str | None = None, **options: Any) -> LatencyBound:
         """A bound on the time of a run, a + b x events, measured here and now: `pyspike.latency.latency_bound`."""
@@ -194,10 +222,16 @@ class Runtime:
     alone: `UnsupportedOpError` for others. A run that `max_events` stopped, `step` and `reset` forget the run before.
     """
 
-    def __init__(self, model: Model, threads: int = 1, isa: str | None = None, incremental: bool = False) -> None:
+    def __init__(
+        self,
+        model: Model,
+        threads: int = 1,
+        isa: str | None = None,
+        incremental: bool = False,
+        tuning: Tuning | None = None,
+    ) -> None:
         self.model = model
-        options = _checked_threads(threads), _checked_isa(isa), bool(incremental)
-        self._native = _native.Runtime(model._native, *options)
+        self._native = _native.Runtime(model._native, *model._options(threads, isa, incremental, tuning))
         self._lock = threading.Lock()
         self._room: dict[bool, list[NDArray[np.int32]]] = {}
 
@@ -225,6 +259,18 @@ class Runtime:
     def threads(self) -> int:
         """The number of threads in use."""
         return self._native.threads
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The tensors that operators make, in execution order."""
+        return tuple(name for _, name in self.model._native.operators)
+
+    @property
+    def kernels(self) -> tuple[Choice, ...]:
+        """For each of `layers`, how its weights are added (`csrc/kernels/README.md`) and how many rows of them share
+        sums; ("", 0) for what gathers no weights.
+        """
+        return tuple(self._native.choices)
 
     def run(self, x: Inputs, out: Arrays | None = None, raw: bool = False, max_events: int | None = None) -> Arrays:
         """A whole inference, all timesteps, from rest; a stream that was under way ends.

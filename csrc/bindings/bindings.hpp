@@ -13,8 +13,11 @@
 #include <new>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "spk/model.hpp"
+#include "spk/runtime.hpp"
 #include "spk/status.hpp"
 
 namespace spk::bindings {
@@ -46,6 +49,10 @@ struct ModelHandle {
     py::buffer_info image;
     Model model;
 };
+
+// (kernel, block) for each operator, or none at all; what is made of them points into them.
+using Choices = std::vector<std::pair<std::string, std::uint32_t>>;
+std::vector<KernelChoice> kernel_choices(const Choices& choices);
 
 // Raise `pyspike.errors.<name>` with that message.
 [[noreturn]] void raise_error(const char* name, const std::string& message);

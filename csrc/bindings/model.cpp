@@ -1,3 +1,5 @@
+#include <pybind11/stl.h>
+
 #include "bindings/bindings.hpp"
 #include "model/ops/rules.hpp"
 #include "model/program.hpp"
@@ -107,11 +109,13 @@ void bind_model(py::module_& module) {
                                })
         .def(
             "memory",
-            [](const ModelHandle& self, std::uint32_t threads, const std::string& isa, bool incremental) {
-                const MemoryPlan plan = Runtime::memory(self.model, {threads, isa, incremental});
+            [](const ModelHandle& self, std::uint32_t threads, const std::string& isa, bool incremental,
+               const Choices& choices) {
+                const std::vector<KernelChoice> kernels = kernel_choices(choices);
+                const MemoryPlan plan = Runtime::memory(self.model, {threads, isa, incremental, kernels});
                 return py::make_tuple(plan.weights, plan.arena, plan.scratch, plan.state);
             },
-            py::arg("threads"), py::arg("isa"), py::arg("incremental") = false);
+            py::arg("threads"), py::arg("isa"), py::arg("incremental") = false, py::arg("choices") = Choices());
 }
 
 }  // namespace spk::bindings

@@ -37,9 +37,10 @@ struct Buffers {
 };
 
 std::shared_ptr<RuntimeHandle> create(std::shared_ptr<ModelHandle> model, std::uint32_t threads, const std::string& isa,
-                                      bool incremental) {
+                                      bool incremental, const Choices& choices) {
     auto handle = std::make_shared<RuntimeHandle>();
-    const Options options{threads, isa, incremental};
+    const std::vector<KernelChoice> kernels = kernel_choices(choices);
+    const Options options{threads, isa, incremental, kernels};
     Status status;
     {
         const py::gil_scoped_release release;
@@ -128,10 +129,24 @@ void set_state(RuntimeHandle& self, const std::string& state) {
 
 }  // namespace
 
+std::vector<KernelChoice> kernel_choices(const Choices& choices) {
+    std::vector<KernelChoice> kernels;
+    for (const auto& [kernel, block] : choices) kernels.push_back({kernel, block});
+    return kernels;
+}
+
 void bind_runtime(py::module_& module) {
     py::class_<RuntimeHandle, std::shared_ptr<RuntimeHandle>>(module, "Runtime")
-        .def(py::init(&create), py::arg("model"), py::arg("threads"), py::arg("isa"), py::arg("incremental") = false)
+        .def(py::init(&create), py::arg("model"), py::arg("threads"), py::arg("isa"), py::arg("incremental") = false,
+             py::arg("choices") = Choices())
         .def_property_readonly("isa", [](const RuntimeHandle& self) { return std::string(self.runtime.isa()); })
+        .def_property_readonly("choices",
+                               [](const RuntimeHandle& self) {
+                                   Choices found;
+                                   for (const KernelChoice& each : self.runtime.choices())
+                                       found.emplace_back(each.kernel, each.block);
+                                   return found;
+                               })
         .def_property_readonly("threads", [](const RuntimeHandle& self) { return self.runtime.threads(); })
         .def_property_readonly("timestep", [](const RuntimeHandle& self) { return self.runtime.timestep(); })
         .def("run", &compute<&Runtime::run>, py::arg("inputs"), py::arg("outputs"), py::arg("max_events") = py::none())

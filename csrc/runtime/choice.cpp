@@ -1,6 +1,7 @@
 #include "runtime/choice.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <optional>
 #include <string_view>
@@ -10,14 +11,20 @@
 namespace spk {
 namespace {
 
-std::optional<GatherKernel> wanted_kernel() {
-    const char* environment = std::getenv("PYSPIKE_GATHER");
-    const std::string_view name = environment == nullptr ? std::string_view{} : environment;
-    if (name == "rows") return GatherKernel::kRows;
-    if (name == "split") return GatherKernel::kSplit;
-    if (name == "flat") return GatherKernel::kFlat;
-    if (name == "folded") return GatherKernel::kFolded;
+constexpr std::array<std::string_view, 4> kNames = {"rows", "split", "flat", "folded"};  // as in GatherKernel
+constexpr std::uint32_t kMostBlock = 2560;  // whose events fit a schedule, and whose rows' places 16 bits
+
+std::optional<GatherKernel> kernel_of(std::string_view name) {
+    for (std::size_t i = 0; i < kNames.size(); ++i) {
+        if (kNames[i] == name) return static_cast<GatherKernel>(i);
+    }
     return std::nullopt;
+}
+
+std::optional<GatherKernel> wanted_kernel(const KernelChoice& wanted) {
+    const char* environment = std::getenv("PYSPIKE_GATHER");
+    const std::optional<GatherKernel> everywhere = kernel_of(environment == nullptr ? "" : environment);
+    return everywhere ? everywhere : kernel_of(wanted.kernel);
 }
 
 // Cycles of one output position, roughly, at the densities of trained networks: fitted to measured layers.
@@ -53,12 +60,21 @@ struct Costs {
 
 }  // namespace
 
+std::string_view name_of(GatherKernel kernel) {
+    const GatherKernel wished = kernel == GatherKernel::kLookup ? GatherKernel::kFolded : kernel;  // a form of it
+    return kNames[static_cast<std::size_t>(wished)];
+}
+
+bool is_choice(const KernelChoice& wanted) {
+    return (wanted.kernel.empty() || kernel_of(wanted.kernel)) && wanted.block <= kMostBlock;
+}
+
 GatherKernel choose_kernel(const SynapseShape& shape, const TensorView& input, const TensorView& output, bool linear,
-                           std::size_t multiples_left) {
+                           std::size_t multiples_left, const KernelChoice& choice) {
     const EventGeometry folded = folded_geometry(shape, input, linear);
     const bool may_fold = can_fold(shape, input, linear) && multiples_bytes(shape, folded) <= multiples_left;
-    const bool may_flatten = can_flatten(shape, input, output, linear);
-    const std::optional<GatherKernel> wanted = wanted_kernel();
+    const bool may_flatten = can_flatten(shape, input, output, linear, chunk_rows(choice));
+    const std::optional<GatherKernel> wanted = wanted_kernel(choice);
     if (wanted == GatherKernel::kFlat && may_flatten) return *wanted;
     if (wanted == GatherKernel::kFolded && may_fold) return *wanted;
     if (wanted == GatherKernel::kRows || wanted == GatherKernel::kSplit) return *wanted;

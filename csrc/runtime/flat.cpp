@@ -280,13 +280,14 @@ void FlatTask::run() const {
 
 }  // namespace
 
-bool can_flatten(const SynapseShape& shape, const TensorView& input, const TensorView& output, bool linear) {
+bool can_flatten(const SynapseShape& shape, const TensorView& input, const TensorView& output, bool linear,
+                 std::int64_t chunk_rows) {
     const EventGeometry events = flat_geometry(shape, input, linear);
     const std::int64_t span = shape.dilation_x == 1 ? shape.kw : 1;
     if (output.dtype != Dtype::kInt32 || shape.group_outputs % 16 != 0) return false;
     if (std::int64_t{shape.batch} * shape.out_height * shape.out_width < kLeastOutputs) return false;
     return span * events.block <= kMostRows &&
-           std::int64_t{kChunkRows} * events.planes + events.planes * 8 <= std::int64_t{kScheduled} &&
+           chunk_rows * events.planes + events.planes * 8 <= std::int64_t{kScheduled} &&
            span * events.block * events.planes + events.planes * 8 <= std::int64_t{kScheduled};
 }
 

@@ -61,18 +61,22 @@ struct Prepared {
     }
 };
 
-Prepared prepare(const Program& program, bool incremental) {
+Prepared prepare(const Program& program, const Options& options) {
     Prepared prepared;
-    if (incremental) prepared.differences.resize(program.ops.size());
+    if (options.incremental) prepared.differences.resize(program.ops.size());
     for (const Op& op : program.ops) {
         if (is_gathered(op)) {
             const TensorView& output = program.tensors[static_cast<std::size_t>(op.output)];
             const std::size_t left = kMostMultiples - std::min(prepared.multiples, kMostMultiples);
             const SynapseShape shape = shape_of(program, op);
             const bool linear = std::holds_alternative<Linear>(op.params);
-            prepared.add(plan_gather(program, op, choose_kernel(shape, input_of(program, op), output, linear, left)));
-            if (!incremental) continue;
-            std::optional<Differences>& differences = prepared.differences[prepared.plans.size() - 1];
+            const std::size_t index = prepared.plans.size();
+            const bool chosen = options.choices.size() == program.ops.size();
+            const KernelChoice choice = chosen ? options.choices[index] : KernelChoice{};
+            const GatherKernel kernel = choose_kernel(shape, input_of(program, op), output, linear, left, choice);
+            prepared.add(plan_gather(program, op, kernel, chunk_rows(choice)));
+            if (!options.incremental) continue;
+            std::optional<Differences>& differences = prepared.differences[index];
             differences.emplace(std::get<GatherPlan>(prepared.plans.back()));
             prepared.need(differences->plan);
         } else if (is_synapse(op)) {
@@ -275,12 +279,17 @@ Runtime::~Runtime() = default;
 MemoryPlan Runtime::memory(const Model& model, const Options& options) {
     std::optional<Past> past;
     if (options.incremental) past.emplace(model.program());
-    return memory_of(model.program(), prepare(model.program(), options.incremental), options, past ? &*past : nullptr);
+    return memory_of(model.program(), prepare(model.program(), options), options, past ? &*past : nullptr);
 }
 
 Status Runtime::create(const Model& model, std::span<std::byte> arena, const Options& options, Runtime* runtime) {
     if (!model) return {Code::kFormat, "the model is empty: open one first"};
     if (options.threads < 1 || options.threads > kMostThreads) return {Code::kRange, "threads must be in 1..256"};
+    if (!options.choices.empty() && options.choices.size() != model.program().ops.size())
+        return {Code::kShape, "expected a kernel for each operator, or none"};
+    for (const KernelChoice& choice : options.choices) {
+        if (!is_choice(choice)) return {Code::kRange, "no such kernel, or a block out of range"};
+    }
     const std::string_view isa = wanted_isa(options);
     const kernels::Table* table = isa.empty() ? kernels::available()[0] : kernels::find(isa);
     if (table == nullptr) {
@@ -293,7 +302,7 @@ Status Runtime::create(const Model& model, std::span<std::byte> arena, const Opt
     if (!possible.ok()) return possible;
     try {
         const Program& program = model.program();
-        Prepared prepared = prepare(program, options.incremental);
+        Prepared prepared = prepare(program, options);
         auto impl = std::make_unique<Impl>();
         if (options.incremental) impl->past.emplace(program);
         const MemoryPlan plan = memory_of(program, prepared, options, impl->past ? &*impl->past : nullptr);
@@ -325,6 +334,20 @@ Status Runtime::create(const Model& model, std::span<std::byte> arena, const Opt
 const Model& Runtime::model() const { return impl_->model; }
 std::string_view Runtime::isa() const { return impl_->context.kernels->isa; }
 std::uint32_t Runtime::threads() const { return impl_->pool->threads(); }
+
+std::vector<KernelChoice> Runtime::choices() const {
+    std::vector<KernelChoice> found;
+    for (const Plan& plan : impl_->plans) {
+        const auto* gather = std::get_if<GatherPlan>(&plan);
+        if (gather == nullptr) {
+            found.emplace_back();
+        } else {
+            found.push_back({name_of(gather->kernel), static_cast<std::uint32_t>(gather->chunk_rows)});
+        }
+    }
+    return found;
+}
+
 std::uint32_t Runtime::timestep() const { return impl_->timestep; }
 
 Status Runtime::run(std::span<const InputBuffer> inputs, std::span<const OutputBuffer> outputs, Budget* budget) {

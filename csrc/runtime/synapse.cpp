@@ -196,7 +196,7 @@ class ChunkPlanner {
         std::int64_t rows = 0;
         for (std::size_t run = 0; run < plan_.runs.size(); ++run) {
             const std::int64_t more = std::int64_t{plan_.runs[run].span} * plan_.events.block;
-            bool joins = rows != 0 && rows + more <= kChunkRows && chunks->back().runs < kChunkRuns;
+            bool joins = rows != 0 && rows + more <= plan_.chunk_rows && chunks->back().runs < kChunkRuns;
             if (joins && range != nullptr) {
                 Sums both = total;
                 both.add(sums_[run]);
@@ -248,7 +248,7 @@ std::vector<Panel> plan_panels(const std::vector<Slab>& slabs) {
 
 }  // namespace
 
-GatherPlan plan_gather(const Program& program, const Op& op, GatherKernel kernel) {
+GatherPlan plan_gather(const Program& program, const Op& op, GatherKernel kernel, std::int64_t chunk_rows) {
     const TensorView& input = program.tensors[static_cast<std::size_t>(op.inputs[0])];
     const Synapse& synapse = synapse_of(op);
     const bool linear = std::holds_alternative<Linear>(op.params);
@@ -260,6 +260,7 @@ GatherPlan plan_gather(const Program& program, const Op& op, GatherKernel kernel
     plan.together = rows_together(plan, synapse.weight);
     plan.grid = plan_grid(synapse);
     plan.kernel = kernel;
+    plan.chunk_rows = chunk_rows;
     if (kernel == GatherKernel::kFolded) {
         plan.events = folded_geometry(plan.shape, input, linear);
         plan.runs = plan_runs(plan.shape, plan.events);

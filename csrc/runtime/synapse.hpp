@@ -44,6 +44,8 @@ struct Chunk {
 inline constexpr std::int32_t kChunkRuns = 32;   // at most in a chunk
 inline constexpr std::int64_t kChunkRows = 640;  // joined at most, of up to 64 bytes: what the first cache holds
 
+inline std::int64_t chunk_rows(const KernelChoice& choice) { return choice.block == 0 ? kChunkRows : choice.block; }
+
 struct Slab {
     std::int32_t group = 0, first = 0;  // output within the group
     std::int32_t width = 0, used = 0;   // lanes, and outputs among them
@@ -72,7 +74,8 @@ struct GatherPlan {
     std::vector<Chunk> chunks;
     std::vector<Slab> slabs;
     std::vector<Panel> panels;
-    std::int32_t together = 1;  // rows that are added as bytes
+    std::int32_t together = 1;             // rows that are added as bytes
+    std::int64_t chunk_rows = kChunkRows;  // joined at most
     Grid grid;
     std::int32_t band = 1;  // output rows that visit a chunk's weights together
 
@@ -103,13 +106,14 @@ EventGeometry folded_geometry(const SynapseShape& shape, const TensorView& input
 std::size_t multiples_bytes(const SynapseShape& shape, const EventGeometry& events);
 void make_multiples(const kernels::Table& table, const Op& op, std::byte* memory, GatherPlan* plan);
 std::int32_t gather_band(const SynapseShape& shape, const EventGeometry& events);
-bool can_flatten(const SynapseShape& shape, const TensorView& input, const TensorView& output, bool linear);
+bool can_flatten(const SynapseShape& shape, const TensorView& input, const TensorView& output, bool linear,
+                 std::int64_t chunk_rows);
 EventGeometry flat_geometry(const SynapseShape& shape, const TensorView& input, bool linear);
 std::size_t flat_scratch(const GatherPlan& plan);
 std::size_t gather_scratch(const SynapseShape& shape, const EventGeometry& events);
 std::size_t depthwise_scratch(const DepthwisePlan& plan);
 
-GatherPlan plan_gather(const Program& program, const Op& op, GatherKernel kernel);
+GatherPlan plan_gather(const Program& program, const Op& op, GatherKernel kernel, std::int64_t chunk_rows);
 DepthwisePlan plan_depthwise(const Program& program, const Op& op);
 
 void run_gather(Context& context, const Op& op, const GatherPlan& plan);

@@ -20,6 +20,7 @@ from pyspike.cli import (
     run,
     simulate,
     sweep,
+    tune,
     verify,
 )
 
@@ -34,7 +35,7 @@ app = typer.Typer(
 
 COMMANDS = (
     demo.demo, import_checkpoint.import_checkpoint, compile.compile, run.run, detect.detect, inspect.inspect,
-    profile.profile, latency.latency, energy.energy, map.map, simulate.simulate, sweep.sweep, verify.verify,
+    profile.profile, latency.latency, tune.tune, energy.energy, map.map, simulate.simulate, sweep.sweep, verify.verify,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(no_args_is_help=command is not demo.demo)(command)

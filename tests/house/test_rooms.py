@@ -31,7 +31,8 @@ ROOMS: dict[str, set[str]] = {
     "compiler": {"errors", "graph", "ops", "image", "memory", "quantise"},
     "nn": {"errors", "graph", "ops", "quantise", "reference", "_files"},
     "models": {"errors", "graph", "nn", "_files"},
-    "runtime": {"errors", "_load", "_native", "_ports"},
+    "tuning": {"errors", "_files"},
+    "runtime": {"errors", "_load", "_native", "_ports", "tuning"},
     "latency": {"errors", "runtime"},
     "chip": {"errors", "graph", "ops", "image", "reference", "_simulator", "_files"},
     "verify": {"errors", "graph", "ops", "image", "reference"},
@@ -46,10 +47,11 @@ ROOMS: dict[str, set[str]] = {
 LATE: dict[str, set[str]] = {
     "graph": {"ops"},  # a node's operator, as a type
     "runtime": {"latency"},  # a model measures its bound
+    "tuning": {"runtime"},  # what it measures, as a type
     "verify": {"runtime", "nn", "compiler", "chip"},  # executors, and the recompiled ONNX file
     "chip": {"report"},  # a run draws itself
     "compiler": {"nn"},  # a torch module is exported first
-    "__init__": {"chip", "compiler", "latency", "runtime", "verify"},
+    "__init__": {"chip", "compiler", "latency", "runtime", "tuning", "verify"},
 }
 # The command line ties all rooms together.
 KNOWS_ALL = {"cli"}

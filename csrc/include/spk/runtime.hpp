@@ -16,11 +16,19 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "spk/model.hpp"
 #include "spk/status.hpp"
 
 namespace spk {
+
+// How a convolution or linear layer adds its weights (csrc/kernels/README.md), where the cost model shall not choose.
+// What cannot serve a layer is chosen as without it, and no choice changes a result.
+struct KernelChoice {
+    std::string_view kernel = {};  // "rows", "split", "flat" or "folded"; empty: the cost model's
+    std::uint32_t block = 0;       // rows of weights that share sums, at most, in 1..2560; 0: 640
+};
 
 struct Options {
     std::uint32_t threads = 1;  // 1..256; results do not depend on it
@@ -31,6 +39,7 @@ struct Options {
     // what is done: events are integers that changed where a synapse reads what they gained and lost. A run that a
     // budget stopped, step and reset forget the run before.
     bool incremental = false;
+    std::span<const KernelChoice> choices = {};  // one for each operator, or none at all
 };
 
 // Bytes that a runtime needs, known before anything is allocated. `weights` is the image itself and not part of the
@@ -84,6 +93,9 @@ class Runtime {
     const Model& model() const;
     std::string_view isa() const;
     std::uint32_t threads() const;
+
+    // What was chosen, for each operator; no kernel for one that gathers no weights.
+    std::vector<KernelChoice> choices() const;
 
     // A whole inference, all timesteps. Starts from rest and leaves the runtime at rest (timestep 0, membranes 0).
     // kBudget at the operator before which `budget` was exceeded; without a budget nothing is counted.
