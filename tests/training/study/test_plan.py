@@ -38,7 +38,7 @@ def test_what_is_compared_differs_in_one_thing() -> None:
         models = [{k: v for k, v in c.to_dict()["model"].items() if k not in ("D", "T", "neuron")} for c in configs]
         assert all(m == models[0] for m in models)
         budgets = {(c.model.T, c.model.D) for c in configs if c.model.neuron != "relu"}
-        assert budgets == {(1, 1), (1, 2), (1, 4), (1, 8), (2, 2), (4, 1)}
+        assert budgets == {(1, 1), (1, 2), (1, 3), (1, 4), (1, 8), (2, 2), (4, 1)}
 
 
 def test_only_conversion_trains_nothing() -> None:

@@ -15,7 +15,7 @@ from training.detect.study.intervals import Estimate
 from training.detect.study.plan import BITS, CONVERTED_BITS
 
 DPI = 110
-COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:gray")
+COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:gray", "tab:olive")
 
 
 def draw(study: Findings, folder: Path) -> list[str]:

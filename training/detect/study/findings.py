@@ -17,7 +17,7 @@ from training.detect.study.gather import Setting
 from training.detect.study.intervals import Estimate, difference, estimate
 from training.detect.study.plan import BITS, CONVERTED_BITS, DENSITIES, NEURONS, Job
 
-SPIKING = tuple(n for n in ("D=1", "D=2", "D=4", "D=8", "T=2 D=2", "T=4 D=1") if n in NEURONS)
+SPIKING = tuple(n for n in ("D=1", "D=2", "D=3", "D=4", "D=8", "T=2 D=2", "T=4 D=1") if n in NEURONS)
 ORDER = (*SPIKING, "ANN")
 PARENT = ("neurons", "D=4")
 FREE = ("rate", "free")

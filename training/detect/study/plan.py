@@ -18,6 +18,7 @@ NEURONS: dict[str, dict[str, Any]] = {
     "ANN": {"neuron": "relu"},
     "D=1": {"D": 1},
     "D=2": {"D": 2},
+    "D=3": {"D": 3},
     "D=8": {"D": 8},
     "T=2 D=2": {"T": 2, "D": 2},
     "T=4 D=1": {"T": 4, "D": 1},
