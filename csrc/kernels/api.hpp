@@ -150,6 +150,25 @@ struct LookupArgs {
     bool add;                            // add to acc, else set it
 };
 
+// The events of one input row, added to the sums of the three rows of outputs that a 3x3 kernel brings it to.
+struct ScatterArgs {
+    const std::uint16_t* events;   // by rising column
+    const std::uint32_t* offsets;  // [width + 1]
+    std::size_t width;             // columns
+    std::size_t number_step;       // numbers of a column
+    const multiple_t*
+        multiples[3];         // by kernel row: [number within a column][lanes], kernel columns from last to first
+    multiple_t* sums[3];      // by kernel row: what the first column adds to, all lanes; they may be the same
+    std::ptrdiff_t sum_step;  // bytes from one column to the next
+};
+
+// Sums of 16 bits as accumulators.
+struct WidenArgs {
+    const multiple_t* in;
+    acc_t* out;
+    std::size_t count;
+};
+
 // Multiples of rows of weights, made by additions: out[row][v - 1][o] = weights[row][o] * v for v in 1..count.
 struct MultiplesArgs {
     const weight_t* weights;  // [rows][width]

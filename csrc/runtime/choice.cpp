@@ -11,7 +11,8 @@
 namespace spk {
 namespace {
 
-constexpr std::array<std::string_view, 4> kNames = {"rows", "split", "flat", "folded"};  // as in GatherKernel
+constexpr std::array<std::string_view, 5> kNames = {"rows", "split", "flat", "folded",
+                                                    "scatter"};  // as in GatherKernel
 constexpr std::uint32_t kMostBlock = 2560;  // whose events fit a schedule, and whose rows' places 16 bits
 
 std::optional<GatherKernel> kernel_of(std::string_view name) {
@@ -70,14 +71,17 @@ bool is_choice(const KernelChoice& wanted) {
 }
 
 GatherKernel choose_kernel(const SynapseShape& shape, const TensorView& input, const TensorView& output, bool linear,
-                           std::size_t multiples_left, const KernelChoice& choice) {
+                           std::size_t multiples_left, bool whole, const KernelChoice& choice) {
     const EventGeometry folded = folded_geometry(shape, input, linear);
     const bool may_fold = can_fold(shape, input, linear) && multiples_bytes(shape, folded) <= multiples_left;
+    const bool may_scatter =
+        whole && can_scatter(shape, input, output, linear) && scatter_bytes(shape, folded) <= multiples_left;
     const bool may_flatten = can_flatten(shape, input, output, linear, chunk_rows(choice));
     const std::optional<GatherKernel> wanted = wanted_kernel(choice);
     if (wanted == GatherKernel::kFlat && may_flatten) return *wanted;
     if (wanted == GatherKernel::kFolded && may_fold) return *wanted;
     if (wanted == GatherKernel::kRows || wanted == GatherKernel::kSplit) return *wanted;
+    if (may_scatter) return GatherKernel::kScatter;
     if (!may_flatten) return may_fold ? GatherKernel::kFolded : GatherKernel::kSplit;
     const Costs costs(shape, flat_geometry(shape, input, linear), folded);
     const bool fold = may_fold && costs.folded() < costs.flat();

@@ -250,8 +250,13 @@ bool can_fold(const SynapseShape& shape, const TensorView& input, bool linear) {
            multiples_bytes(shape, events) <= kMultiplesBytes;
 }
 
+std::size_t GatherPlan::multiples_bytes() const {
+    return kernel == GatherKernel::kScatter ? scatter_bytes(shape, events) : spk::multiples_bytes(shape, events);
+}
+
 void make_multiples(const kernels::Table& table, const Op& op, std::byte* memory, GatherPlan* plan) {
     plan->multiples = memory;
+    if (plan->kernel == GatherKernel::kScatter) return make_scatter_multiples(table, op, memory, plan);
     // A digit 0 has no row in a list; a look-up has one for it, the first, which is zero.
     const std::int64_t zero_rows = plan->looked_up() ? 1 : 0;
     if (plan->looked_up()) std::memset(memory, 0, multiples_bytes(plan->shape, plan->events));
@@ -295,6 +300,7 @@ Columns GatherPlan::columns(const Region* region, std::int32_t segment, std::int
 void run_gather(Context& context, const Op& op, const GatherPlan& plan) {
     if (!plan.looked_up()) context.events.require(context, op.inputs[0], plan.events);
     if (plan.kernel == GatherKernel::kFlat) return run_flat(context, op, plan);
+    if (plan.kernel == GatherKernel::kScatter) return run_scatter(context, op, plan);
     const std::int32_t rows = plan.shape.batch * plan.shape.out_height;
     const std::int32_t bands = (rows + plan.band - 1) / plan.band;
     const std::size_t tasks_of_slab = static_cast<std::size_t>(bands) * plan.events.segments;

@@ -51,11 +51,13 @@ struct Prepared {
 
     void need(const GatherPlan& plan) {
         if (!plan.looked_up()) events = std::max(events, plan.events.bytes());
-        const bool flat = plan.kernel == GatherKernel::kFlat;
-        piece = std::max(piece, flat ? flat_scratch(plan) : gather_scratch(plan.shape, plan.events));
+        const std::size_t scratch = plan.kernel == GatherKernel::kFlat      ? flat_scratch(plan)
+                                    : plan.kernel == GatherKernel::kScatter ? scatter_scratch(plan.shape)
+                                                                            : gather_scratch(plan.shape, plan.events);
+        piece = std::max(piece, scratch);
     }
     void add(GatherPlan plan) {
-        if (plan.folded()) multiples += align64(multiples_bytes(plan.shape, plan.events));
+        if (plan.folded()) multiples += align64(plan.multiples_bytes());
         need(plan);
         plans.emplace_back(std::move(plan));
     }
@@ -73,7 +75,8 @@ Prepared prepare(const Program& program, const Options& options) {
             const std::size_t index = prepared.plans.size();
             const bool chosen = options.choices.size() == program.ops.size();
             const KernelChoice choice = chosen ? options.choices[index] : KernelChoice{};
-            const GatherKernel kernel = choose_kernel(shape, input_of(program, op), output, linear, left, choice);
+            const GatherKernel kernel =
+                choose_kernel(shape, input_of(program, op), output, linear, left, !options.incremental, choice);
             prepared.add(plan_gather(program, op, kernel, chunk_rows(choice)));
             if (!options.incremental) continue;
             std::optional<Differences>& differences = prepared.differences[index];
@@ -144,7 +147,7 @@ void Runtime::Impl::make_multiples(std::byte* memory) {
         if (gather == nullptr || !gather->folded()) continue;
         spk::make_multiples(*context.kernels, program().ops[index], memory, gather);
         if (past) past->set_multiples(index, gather->multiples);
-        memory += align64(multiples_bytes(gather->shape, gather->events));
+        memory += align64(gather->multiples_bytes());
     }
 }
 

@@ -222,6 +222,8 @@ class ChunkPlanner {
 
 namespace {
 
+constexpr std::int64_t kAllRows = std::int64_t{1} << 40;
+
 // As many rows are added in bytes as surely fit one.
 std::int32_t rows_together(const GatherPlan& plan, const Weights& weights) {
     const SynapseShape& shape = plan.shape;
@@ -261,6 +263,15 @@ GatherPlan plan_gather(const Program& program, const Op& op, GatherKernel kernel
     plan.grid = plan_grid(synapse);
     plan.kernel = kernel;
     plan.chunk_rows = chunk_rows;
+    if (kernel == GatherKernel::kScatter) {
+        plan.events = folded_geometry(plan.shape, input, linear);
+        plan.runs = plan_runs(plan.shape, plan.events);
+        plan.chunk_rows = kAllRows;  // one sum of 16 bits holds everything, or this kernel cannot serve
+        plan.chunks = ChunkPlanner(plan, synapse.weight).digit_chunks(input);
+        plan.chunk_rows = chunk_rows;
+        if (plan.chunks.size() == 1) return plan;
+        plan.kernel = kernel = GatherKernel::kFolded;
+    }
     if (kernel == GatherKernel::kFolded) {
         plan.events = folded_geometry(plan.shape, input, linear);
         plan.runs = plan_runs(plan.shape, plan.events);

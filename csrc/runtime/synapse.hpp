@@ -80,6 +80,7 @@ struct GatherPlan {
     std::int32_t band = 1;  // output rows that visit a chunk's weights together
 
     bool folded() const { return events.digit_bits != 0; }
+    std::size_t multiples_bytes() const;
     // Bytes of one group, all of whose columns lie side by side, are looked up digit by digit instead of listed.
     bool looked_up() const { return folded() && events.planes == 2 && shape.groups == 1 && events.segments == 1; }
     // Bytes of one lane of weights of one input.
@@ -104,6 +105,11 @@ EventGeometry event_geometry(const SynapseShape& shape, const TensorView& input,
 bool can_fold(const SynapseShape& shape, const TensorView& input, bool linear);
 EventGeometry folded_geometry(const SynapseShape& shape, const TensorView& input, bool linear);
 std::size_t multiples_bytes(const SynapseShape& shape, const EventGeometry& events);
+// Thin layers with 3x3 kernels can add what an input column holds to all outputs that it reaches at once.
+bool can_scatter(const SynapseShape& shape, const TensorView& input, const TensorView& output, bool linear);
+std::size_t scatter_bytes(const SynapseShape& shape, const EventGeometry& events);  // of multiples
+std::size_t scatter_scratch(const SynapseShape& shape);
+void make_scatter_multiples(const kernels::Table& table, const Op& op, std::byte* memory, GatherPlan* plan);
 void make_multiples(const kernels::Table& table, const Op& op, std::byte* memory, GatherPlan* plan);
 std::int32_t gather_band(const SynapseShape& shape, const EventGeometry& events);
 bool can_flatten(const SynapseShape& shape, const TensorView& input, const TensorView& output, bool linear,
@@ -117,6 +123,7 @@ GatherPlan plan_gather(const Program& program, const Op& op, GatherKernel kernel
 DepthwisePlan plan_depthwise(const Program& program, const Op& op);
 
 void run_gather(Context& context, const Op& op, const GatherPlan& plan);
+void run_scatter(Context& context, const Op& op, const GatherPlan& plan);
 void run_flat(Context& context, const Op& op, const GatherPlan& plan);
 void run_depthwise(Context& context, const Op& op, const DepthwisePlan& plan);
 

@@ -57,6 +57,24 @@ void gather(Draw& draw, GatherArgs& args, const Lanes& lanes) {
     args.add = draw.flag(false);
 }
 
+// `lanes` of a row of multiples, `used` of which are added.
+void scatter(Draw& draw, ScatterArgs& args, std::size_t lanes, std::size_t used) {
+    const std::size_t numbers = draw.size(1, 40, 64), outputs = draw.size(1, used / 3, used / 3);
+    args.width = draw.size(0, 24, 80);
+    const Lists lists = lists_of(draw, args.width, numbers, 1, args.width + 1);
+    args.events = lists.events;
+    args.offsets = lists.offsets;
+    args.number_step = numbers;
+    args.sum_step = static_cast<std::ptrdiff_t>(outputs * sizeof(multiple_t));
+    for (std::size_t ky = 0; ky < 3; ++ky) {
+        const auto* multiples = draw.array<std::int16_t>("multiples", numbers * lanes);
+        args.multiples[ky] = reinterpret_cast<const multiple_t*>(multiples);
+        auto* sums = draw.output<std::int16_t>("sums", args.width * outputs + used);
+        const bool shared = ky != 0 && draw.flag(false);
+        args.sums[ky] = shared ? args.sums[ky - 1] : reinterpret_cast<multiple_t*>(sums);
+    }
+}
+
 void lookup(Draw& draw, LookupArgs& args, std::size_t outputs) {
     const std::size_t rows = draw.size(0, 4, 7), span = draw.size(1, 12, 21), width = draw.size(1, 40, 960);
     const std::int64_t limit = limit_of(rows * span, 15);
@@ -145,6 +163,12 @@ void draw_multiples(Draw& draw, MultiplesArgs& args) {
     args.weights = reinterpret_cast<const weight_t*>(weights);
     auto* multiples = draw.output<std::int16_t>("multiples", args.rows * args.row_step / sizeof(multiple_t));
     args.multiples = reinterpret_cast<multiple_t*>(multiples);
+}
+
+void draw_widen(Draw& draw, WidenArgs& args) {
+    args.count = draw.size(0, 200, 640);
+    args.in = reinterpret_cast<const multiple_t*>(draw.array<std::int16_t>("in", args.count));
+    args.out = reinterpret_cast<acc_t*>(draw.output<std::int32_t>("out", args.count));
 }
 
 void draw_masks(Draw& draw, MaskArgs& args) {
@@ -250,6 +274,9 @@ SPK_DRAW(split4_w16, GatherArgs, gather, Lanes{16, 1, false, 31})
 SPK_DRAW(folded16_w64, GatherArgs, gather, Lanes{64, 2, false})
 SPK_DRAW(folded16_w32, GatherArgs, gather, Lanes{32, 2, false})
 SPK_DRAW(folded16_w16, GatherArgs, gather, Lanes{16, 2, false})
+SPK_DRAW(scatter16_w96, ScatterArgs, scatter, 128, 96)
+SPK_DRAW(scatter16_w64, ScatterArgs, scatter, 64, 64)
+SPK_DRAW(scatter16_w32, ScatterArgs, scatter, 32, 32)
 SPK_DRAW(lookup16_w64, LookupArgs, lookup, 64)
 SPK_DRAW(lookup16_w32, LookupArgs, lookup, 32)
 SPK_DRAW(lookup16_w16, LookupArgs, lookup, 16)

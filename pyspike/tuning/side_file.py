@@ -21,7 +21,7 @@ from pyspike.errors import TuningError
 
 FORMAT = 1
 SUFFIX = ".tune"
-KERNELS = ("rows", "split", "flat", "folded")
+KERNELS = ("rows", "split", "flat", "folded", "scatter")
 MAX_BLOCK = 2560
 MAX_BYTES = 16 * 2**20
 

@@ -202,6 +202,9 @@ SYNAPSES: dict[str, Callable[[], Graph]] = {
     "layer": lambda: conv(8, (1, 16, 18, 64), 64, (3, 3), padding=(1, 1, 1, 1)),
     "narrow-layer": lambda: conv(9, (1, 16, 18, 32), 32, (3, 3), padding=(1, 1, 1, 1)),
     "thin-layer": lambda: conv(10, (1, 16, 18, 16), 16, (3, 3), padding=(1, 1, 1, 1)),
+    "thinnest-layer": lambda: conv(23, (2, 9, 11, 24), 8, (3, 3), 15, limit=7, padding=(2, 0, 0, 2)),
+    "thin-layer-inside": lambda: conv(25, (1, 40, 70, 12), 21, (3, 3), padding=(0, 2, 3, 4)),
+    "thin-layer-of-32": lambda: conv(26, (1, 12, 15, 9), 32, (3, 3), limit=63, padding=(1, 1, 1, 1)),
     "pointwise": lambda: conv(11, (2, 9, 9, 96), 112, (1, 1)),
     "two-slabs": lambda: conv(21, (1, 9, 50, 48), 48, (3, 3), padding=(1, 1, 1, 1)),
     **{

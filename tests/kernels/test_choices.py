@@ -42,7 +42,7 @@ def test_no_choice_changes_a_result(name: str, isa: str, density: float, choices
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_choice_is_taken_where_it_can_serve(kernel: str) -> None:
-    model = Model.load(image.to_bytes(GRAPHS["narrow-layer"]))
+    model = Model.load(image.to_bytes(GRAPHS["thin-layer"]))
     assert model.runtime(tuning=everywhere(model, (kernel, 900))).kernels == ((kernel, 900),)
 
 

@@ -12,7 +12,7 @@ from tests.kernels.cases import SYNAPSES, all_cases, altered, inputs_of
 
 CASES = dict(all_cases(range(60)))
 DENSITIES = (0.0, 0.1, 1.0, 2.0)
-LADDER = ("rows", "split", "flat", "folded")  # of csrc/kernels/README.md: what PYSPIKE_GATHER asks for
+LADDER = ("rows", "split", "flat", "folded", "scatter")  # of csrc/kernels/README.md: what PYSPIKE_GATHER asks for
 GATHERED = [name for name in CASES if name in SYNAPSES or name.startswith("conv")]
 
 

@@ -26,7 +26,7 @@ namespace spk {
 // How a convolution or linear layer adds its weights (csrc/kernels/README.md), where the cost model shall not choose.
 // What cannot serve a layer is chosen as without it, and no choice changes a result.
 struct KernelChoice {
-    std::string_view kernel = {};  // "rows", "split", "flat" or "folded"; empty: the cost model's
+    std::string_view kernel = {};  // "rows", "split", "flat", "folded" or "scatter"; empty: the cost model's
     std::uint32_t block = 0;       // rows of weights that share sums, at most, in 1..2560; 0: 640
 };
 

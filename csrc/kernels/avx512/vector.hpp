@@ -61,6 +61,16 @@ SPK_INLINE std::uint16_t* append_bits(std::uint16_t* to, const std::uint8_t* fro
     return to;
 }
 
+// Appends those of the first `count` lanes where `chosen` is not 0; up to 32 entries more are overwritten.
+#define SPK_HAS_APPEND_LANES
+SPK_INLINE std::uint16_t* append_lanes(std::uint16_t* to, v16 value, v16 chosen, std::size_t count) {
+    const __mmask32 valid = count >= 32 ? ~__mmask32{0} : (__mmask32{1} << count) - 1;
+    const auto test = reinterpret_cast<__m512i>(chosen);
+    const __mmask32 lanes = _mm512_mask_test_epi16_mask(valid, test, test);
+    _mm512_storeu_si512(to, _mm512_maskz_compress_epi16(lanes, reinterpret_cast<__m512i>(value)));
+    return to + __builtin_popcount(lanes);
+}
+
 // Eight counts as 16 bits each; which of eight lanes are not 0; and those lanes side by side, their places given.
 SPK_INLINE eight16 widen_eight(const std::uint8_t* from) {
     return reinterpret_cast<eight16>(_mm_cvtepu8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));

@@ -82,6 +82,25 @@ SPK_INLINE void scan(ScanArgs& args) {
     args.count = static_cast<std::uint32_t>(to - args.events);
 }
 
+#if defined(SPK_HAS_APPEND_LANES)
+
+// Appends the digits of a column's integers; `number` is that of the first one's digit 0.
+SPK_INLINE std::uint16_t* append_column(const std::uint8_t* x, const DigitArgs& args, std::int32_t shift,
+                                        std::uint16_t number, std::uint16_t* to) {
+    constexpr v16 kFrom0 = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                            16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+    v16 numbers = (kFrom0 << static_cast<std::int16_t>(args.spread)) + splat16(static_cast<std::int16_t>(number));
+    const auto lowest = static_cast<std::int16_t>((1u << args.bits) - 1);
+    for (std::size_t c = 0; c < args.channels; c += kLanes16) {
+        const v16 digits = (widen_counts(x + c) >> static_cast<std::int16_t>(shift)) & lowest;
+        to = append_lanes(to, numbers + digits, digits, args.channels - c);
+        numbers = numbers + splat16(static_cast<std::int16_t>(kLanes16 << args.spread));
+    }
+    return to;
+}
+
+#else
+
 // Appends the digits of eight integers; `valid` says which of them belong to the block.
 SPK_INLINE std::uint16_t* append_digits(const std::uint8_t* x, const DigitArgs& args, std::int32_t shift,
                                         eight16 numbers, std::uint32_t valid, std::uint16_t* to) {
@@ -92,26 +111,30 @@ SPK_INLINE std::uint16_t* append_digits(const std::uint8_t* x, const DigitArgs& 
     return to + kPlaces.count[mask];
 }
 
+SPK_INLINE std::uint16_t* append_column(const std::uint8_t* x, const DigitArgs& args, std::int32_t shift,
+                                        std::uint16_t number, std::uint16_t* to) {
+    const eight16 places = eight16{0, 1, 2, 3, 4, 5, 6, 7} << args.spread;
+    std::size_t c = 0;
+    for (; c + 8 <= args.channels; c += 8) {
+        to = append_digits(x + c, args, shift, places + number, 255, to);
+        number = static_cast<std::uint16_t>(number + (8u << args.spread));
+    }
+    if (c == args.channels) return to;
+    return append_digits(x + c, args, shift, places + number, (1u << (args.channels - c)) - 1, to);
+}
+
+#endif
+
 SPK_INLINE void scan_digits(DigitArgs& args) {
     std::uint16_t* to = args.events + args.count;
     std::uint32_t* offsets = args.offsets;
-    const eight16 places = eight16{0, 1, 2, 3, 4, 5, 6, 7} << args.spread;
     std::int32_t shift = 0;
     for (std::size_t digit = 0; digit < args.digits; ++digit, shift += args.bits) {
         const std::uint8_t* x = args.x;
         std::uint16_t first = 0xffff;  // a digit v adds v - 1
         for (std::size_t column = 0; column < args.width; ++column) {
             offsets[column] = static_cast<std::uint32_t>(to - args.events);
-            std::uint16_t number = first;
-            std::size_t c = 0;
-            for (; c + 8 <= args.channels; c += 8) {
-                to = append_digits(x + c, args, shift, places + number, 255, to);
-                number = static_cast<std::uint16_t>(number + (8u << args.spread));
-            }
-            if (c < args.channels) {
-                const std::uint32_t valid = (1u << (args.channels - c)) - 1;
-                to = append_digits(x + c, args, shift, places + number, valid, to);
-            }
+            to = append_column(x, args, shift, first, to);
             x = moved(x, static_cast<std::ptrdiff_t>(args.x_step));
             first = static_cast<std::uint16_t>(first + args.block);
         }

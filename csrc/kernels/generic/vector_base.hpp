@@ -32,6 +32,7 @@ typedef std::int32_t unaligned32 __attribute__((vector_size(kVectorBytes), align
 typedef std::uint16_t eight16 __attribute__((vector_size(16)));
 typedef std::uint16_t unaligned_eight16 __attribute__((vector_size(16), aligned(2), may_alias));
 
+typedef std::int16_t any_i16 __attribute__((may_alias));
 typedef std::int32_t any_i32 __attribute__((may_alias));  // tensors are read and written as what they hold
 typedef std::uint32_t any_u32 __attribute__((may_alias));
 

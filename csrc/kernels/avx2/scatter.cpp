@@ -1,0 +1,3 @@
+#include "kernels/avx2/vector.hpp"
+
+#include "kernels/generic/scatter.hpp"

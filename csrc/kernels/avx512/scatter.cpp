@@ -1,0 +1,3 @@
+#include "kernels/avx512/vector.hpp"
+
+#include "kernels/generic/scatter.hpp"

@@ -1,0 +1,3 @@
+#include "kernels/neon/vector.hpp"
+
+#include "kernels/generic/scatter.hpp"

@@ -1,0 +1,3 @@
+#include "kernels/portable/vector.hpp"
+
+#include "kernels/generic/scatter.hpp"
