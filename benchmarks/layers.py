@@ -13,12 +13,20 @@ COUNTS, SHARES = (1, 2, 3, 4), (0.60, 0.22, 0.11, 0.07)  # of I-LIF neurons with
 
 
 def conv_graph(
-    shape: tuple[int, int, int], outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, hi: int = 4
+    shape: tuple[int, int, int],
+    outputs: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    hi: int = 4,
+    bits: int = 8,
 ) -> Graph:
-    """A convolution of random 8-bit weights over counts 0..hi; `shape` is (height, width, channels)."""
+    """A convolution of random weights of `bits` bits over counts 0..hi; `shape` is (height, width, channels)."""
+    most = 2 ** (bits - 1) - 1
     rng = np.random.default_rng(0)
     size = (outputs, kernel, kernel, shape[2] // groups)
-    weight = np.clip(np.rint(rng.normal(0, 127 / 3.2, size)), -127, 127).astype(np.int64)
+    weight = np.clip(np.rint(rng.normal(0, most / 3.2, size)), -most, most).astype(np.int64)
     zeros = np.zeros(outputs, np.int64)
     graph = Graph()
     graph.add_input(Port("x", "x", "uint8"), Tensor((1, *shape), 0, hi))

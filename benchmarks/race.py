@@ -232,6 +232,7 @@ def _without_folder(argument: str) -> str:
 def main() -> int:
     """Race, print, and write where asked to."""
     from benchmarks import crossover, race_report
+    from benchmarks.pages import DOCS
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rates", type=Path, help="a sheet of published rates (.json)")
@@ -248,7 +249,7 @@ def main() -> int:
         print(f"no --rates: every neuron has a mean count of {UNIFORM}")
     if arguments.sweep:
         points = crossover.sweep(rates, int(arguments.threads.split(",")[0]), 5 if arguments.quick else 15)
-        crossover.write(points, race_report.DOCS)
+        crossover.write(points, DOCS)
         for bits in crossover.BITS:
             print(
                 f"{bits} bits: never slower than the fastest int8 up to density {crossover.ahead_until(points, bits)}"

@@ -8,18 +8,15 @@ import importlib.metadata
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.contestants import OURS, PACKAGES
+from benchmarks.pages import DOCS, cpu, markdown, write_measured
 from benchmarks.timing import paired_ratio
 from pyspike._files import write_whole
 
 if TYPE_CHECKING:
     from benchmarks.race import Race
-
-DOCS = Path(__file__).parent.parent / "docs"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 @dataclass(frozen=True)
@@ -140,19 +137,16 @@ def write(races: Sequence[Race], command: str) -> None:
             writer.writerow((race.network.name, race.threads, race.isa, f"{fires.nonzero:.4f}", f"{fires.planes:.3f}",
                              each.category, each.peer, *row[1:]))  # fmt: skip
     write_whole(DOCS / "performance.csv", text.getvalue().encode())
-    page = DOCS / "performance.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    write_whole(page, f"{before}{BEGIN}\n{measured(races, command)}\n{END}{after}".encode())
+    write_measured("performance.md", measured(races, command))
 
 
 def measured(races: Sequence[Race], command: str) -> str:
     """The part of the page that a run writes, in Markdown."""
     versions = ", ".join(f"{name} {_version(package)}" for name, package in PACKAGES.items())
     lines = [f"Measured {datetime.date.today().isoformat()} on {cpu()}, by `{command}`, with {versions}.", ""]
-    lines += ["## Goals", "", *_markdown(("goal", "threads", "at least", "measured", "met"), goal_rows(races)), ""]
+    lines += ["## Goals", "", *markdown(("goal", "threads", "at least", "measured", "met"), goal_rows(races)), ""]
     for race in races:
-        lines += [f"## {title(race)}", "", *_markdown(HEADER, race_rows(race)), ""]
+        lines += [f"## {title(race)}", "", *markdown(HEADER, race_rows(race)), ""]
         if race.ours_many is not None:
             many = race.ours_many
             tail = f"median {many.median * 1e3:.2f} ms, 99th percentile {many.quantile(0.99) * 1e3:.2f} ms"
@@ -162,20 +156,8 @@ def measured(races: Sequence[Race], command: str) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *escaped)]
-
-
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "(missing)"
-
-
-def cpu() -> str:
-    """The CPU as the system names it, and how many of them."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]} ({len(names)} cores)" if names else "an unnamed CPU"
