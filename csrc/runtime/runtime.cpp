@@ -75,9 +75,14 @@ Prepared prepare(const Program& program, const Options& options) {
             const std::size_t index = prepared.plans.size();
             const bool chosen = options.choices.size() == program.ops.size();
             const KernelChoice choice = chosen ? options.choices[index] : KernelChoice{};
-            const GatherKernel kernel =
-                choose_kernel(shape, input_of(program, op), output, linear, left, !options.incremental, choice);
-            prepared.add(plan_gather(program, op, kernel, chunk_rows(choice)));
+            const auto planned = [&](bool whole) {
+                const GatherKernel kernel =
+                    choose_kernel(shape, input_of(program, op), output, linear, left, whole, choice);
+                return plan_gather(program, op, kernel, chunk_rows(choice));
+            };
+            GatherPlan plan = planned(!options.incremental);
+            if (plan.chunks.empty()) plan = planned(false);  // the weights do not let it scatter
+            prepared.add(std::move(plan));
             if (!options.incremental) continue;
             std::optional<Differences>& differences = prepared.differences[index];
             differences.emplace(std::get<GatherPlan>(prepared.plans.back()));

@@ -269,8 +269,8 @@ GatherPlan plan_gather(const Program& program, const Op& op, GatherKernel kernel
         plan.chunk_rows = kAllRows;  // one sum of 16 bits holds everything, or this kernel cannot serve
         plan.chunks = ChunkPlanner(plan, synapse.weight).digit_chunks(input);
         plan.chunk_rows = chunk_rows;
-        if (plan.chunks.size() == 1) return plan;
-        plan.kernel = kernel = GatherKernel::kFolded;
+        if (plan.chunks.size() != 1) plan.chunks.clear();
+        return plan;
     }
     if (kernel == GatherKernel::kFolded) {
         plan.events = folded_geometry(plan.shape, input, linear);

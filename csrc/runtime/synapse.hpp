@@ -119,6 +119,7 @@ std::size_t flat_scratch(const GatherPlan& plan);
 std::size_t gather_scratch(const SynapseShape& shape, const EventGeometry& events);
 std::size_t depthwise_scratch(const DepthwisePlan& plan);
 
+// Without chunks where a kernel that scatters cannot serve, which weights decide; any other plan has some.
 GatherPlan plan_gather(const Program& program, const Op& op, GatherKernel kernel, std::int64_t chunk_rows);
 DepthwisePlan plan_depthwise(const Program& program, const Op& op);
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pyspike._progress import Counted, Progress
 from pyspike.errors import RangeError
 from pyspike.latency.bound import LatencyBound
 from pyspike.latency.fit import Series, fit_layers
@@ -16,8 +17,6 @@ from pyspike.runtime import Inputs, LayerProfile, Model, Runtime
 
 FRESH = 3  # runtimes whose first inference is timed
 UNLIMITED = 2**63  # a budget that counts and never stops
-
-Progress = Callable[[int, int], None]
 
 
 class Sample(NamedTuple):
@@ -56,7 +55,7 @@ def latency_bound(
     first = max(_call(model.runtime(threads, isa), fitting[-1][1]) for _ in range(FRESH))
     runtime = model.runtime(threads, isa)
     sampler = sampler or timed(runtime)
-    told = _Told(progress, repetitions * (len(fitting) + len(fresh)))
+    told = Counted(progress, repetitions * (len(fitting) + len(fresh)))
     fit = _measure(sampler, fitting, repetitions, told)
     layers, others, tail = fit_layers(fit, quantile)
     held = _measure(sampler, fresh, repetitions, told)
@@ -84,16 +83,6 @@ def _call(runtime: Runtime, x: Inputs) -> float:
 
 def _named(inputs: Sequence[Inputs], start: int) -> list[Case]:
     return [(f"sample {i}", inputs[i]) for i in range(start, len(inputs), 2)]
-
-
-class _Told:
-    def __init__(self, progress: Progress | None, of: int) -> None:
-        self.progress, self.done, self.of = progress, 0, of
-
-    def __call__(self) -> None:
-        self.done += 1
-        if self.progress is not None:
-            self.progress(self.done, self.of)
 
 
 def _measure(sampler: Sampler, cases: Sequence[Case], repetitions: int, told: Callable[[], None]) -> list[Series]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pyspike._progress import Counted, Progress
 from pyspike.errors import Error, RangeError
 from pyspike.tuning.side_file import Choice, Machine, Tuning, cpu_name
 
@@ -25,8 +26,6 @@ CANDIDATES: tuple[Choice, ...] = (
     ("split", 0), ("folded", 0), ("flat", 320), ("flat", 640), ("flat", 1280), ("flat", 2560),
 )  # fmt: skip
 CLEARLY = 0.97  # of the time of the cost model's choice
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def tune(
         raise RangeError(f"repetitions: expected a whole number of at least 1, found {repetitions!r}")
     if not inputs:
         raise RangeError("inputs: expected at least one")
-    tell = _Rounds(progress, 2 * repetitions)
+    tell = Counted(progress, 2 * repetitions)
     untuned = model.runtime(threads, isa, tuning=Tuning(model.sha256))
     machine = Machine(cpu_name(), untuned.isa, untuned.threads)
     names = untuned.layers
@@ -96,16 +95,6 @@ def tune(
     before, after = _whole_runs(untuned, tuned, inputs, repetitions, tell)
     kept = kernels if after < before else {}
     return TuneReport(Tuning(model.sha256, {machine: kept}), tuple(layers), before, after)
-
-
-class _Rounds:
-    def __init__(self, progress: Progress | None, of: int) -> None:
-        self.progress, self.done, self.of = progress, 0, of
-
-    def __call__(self) -> None:
-        self.done += 1
-        if self.progress is not None:
-            self.progress(self.done, self.of)
 
 
 def _least_seconds(
